@@ -1,0 +1,121 @@
+package runtime
+
+import (
+	"context"
+	"net"
+	"os"
+
+	"github.com/gitsync/gitsync/container/types"
+)
+
+// Runtime creates, runs and removes containers, and copies files to and from
+// them.
+type Runtime interface {
+	// Create creates a container, and does not start it. The image is pulled
+	// when it is not present. The config is not changed and not kept.
+	//
+	// Errors: [ErrNameInUse], [ErrImageNotFound], [ErrInvalid].
+	Create(ctx context.Context, config *types.ContainerConfig) (id string, err error)
+	// Delete removes a container, which must not run. Its anonymous volumes are
+	// kept, since they hold data.
+	//
+	// Errors: [ErrNotFound], [ErrRunning].
+	Delete(ctx context.Context, id string) error
+	// Start starts a container. Starting one that runs does nothing.
+	//
+	// Errors: [ErrNotFound], [ErrPortInUse], [ErrInvalid].
+	Start(ctx context.Context, id string) error
+	// Status returns the container's status. That of an unknown ID is no error:
+	// the status returned has no ID.
+	Status(ctx context.Context, id string) (types.ContainerStatus, error)
+	// Stop stops a container, and kills it after its stop time-out. Stopping one
+	// that does not run does nothing.
+	//
+	// Errors: [ErrNotFound].
+	Stop(ctx context.Context, id string) error
+	// Copy writes files into the container's file system, which need not run.
+	// Directories on the way are created with mode 0755. Users and groups that
+	// are names are looked up in the container's /etc/passwd and /etc/group; an
+	// unknown one is an error, and then nothing is written.
+	//
+	// Errors: [ErrNotFound], [ErrInvalid].
+	Copy(ctx context.Context, id string, files []*types.File) error
+	// Read returns those of the given files that exist, in the order given. A
+	// path that exists and is no regular file is an error. A symbolic link is
+	// not followed: it is an error that names its target.
+	//
+	// Errors: [ErrNotFound] for the container, [ErrNotRegular].
+	Read(ctx context.Context, id string, paths []string) ([]*types.File, error)
+	// Stat returns the mode, with its type bits, of those of the given paths
+	// that exist.
+	//
+	// Errors: [ErrNotFound] for the container.
+	Stat(ctx context.Context, id string, paths []string) (map[string]os.FileMode, error)
+}
+
+// Config is a runtime that is not connected yet.
+type Config interface {
+	// GetAddress returns the address, with its default filled in.
+	GetAddress() string
+	// SetAddress changes the address.
+	SetAddress(address string)
+	// New returns the runtime. It makes no call over the network.
+	New() (Runtime, error)
+}
+
+// DialFunc opens a connection, as [net.Dialer.DialContext] does.
+type DialFunc func(ctx context.Context, network, address string) (net.Conn, error)
+
+// Lister is a runtime that lists its containers.
+type Lister interface {
+	// List returns all containers, running or not, that carry all of the given
+	// labels (an empty value matches any), ordered by name. One call to the
+	// engine, whatever the number of containers.
+	List(ctx context.Context, labels map[string]string) ([]types.ContainerSummary, error)
+}
+
+// Finder is a runtime that looks a container up by its name.
+type Finder interface {
+	// Find returns the container with this name, whoever made it.
+	//
+	// Errors: [ErrNotFound].
+	Find(ctx context.Context, name string) (types.ContainerSummary, error)
+}
+
+// Renamer is a runtime that renames containers, running or not.
+type Renamer interface {
+	// Rename changes a container's name. Giving it the name that it has does
+	// nothing.
+	//
+	// Errors: [ErrNotFound], [ErrNameInUse].
+	Rename(ctx context.Context, id, name string) error
+}
+
+// Puller is a runtime that fetches images ahead of their use.
+type Puller interface {
+	// HasImage says whether the image is present, so that Create needs no pull.
+	HasImage(ctx context.Context, image string) (bool, error)
+	// Pull fetches the image, whether or not it is present. It reads the whole
+	// answer, so an error in the middle of it is returned. progress, which may
+	// be nil, is called from this goroutine, at most a few times a second.
+	//
+	// Errors: [ErrImageNotFound].
+	Pull(ctx context.Context, image string, progress func(PullProgress)) error
+}
+
+// PullProgress says how far a pull is.
+type PullProgress struct {
+	// Image is the reference that is pulled.
+	Image string
+	// Done and Total are bytes; Total grows while layers become known.
+	Done, Total int64
+}
+
+// LogReader is a runtime that keeps what containers print.
+type LogReader interface {
+	// Logs returns the last lines that the container printed, to stdout and
+	// stderr, at most 64 KiB of them.
+	//
+	// Errors: [ErrNotFound].
+	Logs(ctx context.Context, id string, lines int) (string, error)
+}
