@@ -1,0 +1,251 @@
+package memory
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/distribution/reference"
+
+	"github.com/gitsync/gitsync/container/types"
+	"github.com/gitsync/gitsync/runtime"
+)
+
+// Runtime is a runtime.Runtime over a World, with all optional powers.
+type Runtime struct{ world *World }
+
+var (
+	_ runtime.Runtime   = (*Runtime)(nil)
+	_ runtime.Lister    = (*Runtime)(nil)
+	_ runtime.Finder    = (*Runtime)(nil)
+	_ runtime.Renamer   = (*Runtime)(nil)
+	_ runtime.Puller    = (*Runtime)(nil)
+	_ runtime.LogReader = (*Runtime)(nil)
+)
+
+// update runs an action unless the context is over.
+func (r *Runtime) update(ctx context.Context, action func(*worldData) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return r.world.update(action)
+}
+
+// on runs an action on one container.
+func (r *Runtime) on(ctx context.Context, id string, action func(*worldData, *record) error) error {
+	return r.update(ctx, func(d *worldData) error {
+		c, ok := d.Containers[id]
+		if !ok {
+			return fmt.Errorf("container %.12s: %w", id, runtime.ErrNotFound)
+		}
+		return action(d, c)
+	})
+}
+
+// Create implements runtime.Runtime.
+func (r *Runtime) Create(ctx context.Context, config *types.ContainerConfig) (string, error) {
+	id := ""
+	err := r.update(ctx, func(d *worldData) error {
+		if d.byName(config.Name) != nil {
+			return fmt.Errorf("create container %s: %w", config.Name, runtime.ErrNameInUse)
+		}
+		if err := d.pull(config.Image); err != nil {
+			return fmt.Errorf("create container %s: %w", config.Name, err)
+		}
+		if config.Group != "" && config.User == "" {
+			return fmt.Errorf("create container %s: %w: a group needs a user", config.Name, runtime.ErrInvalid)
+		}
+		c, err := newRecord(config)
+		if err != nil {
+			return err
+		}
+		for _, m := range config.Mounts {
+			if m.Kind() == types.MountVolume && m.Source != "" && d.Volumes[m.Source] == nil {
+				d.Volumes[m.Source] = map[string]*fileEntry{}
+			}
+		}
+		d.Containers[c.ID] = c
+		id = c.ID
+		return nil
+	})
+	return id, err
+}
+
+func newRecord(config *types.ContainerConfig) (*record, error) {
+	raw, err := json.Marshal(config)
+	if err != nil {
+		return nil, err
+	}
+	c := &record{Name: config.Name, Status: types.StatusCreated, Created: time.Now().UnixNano(), Files: map[string]*fileEntry{}}
+	if err := json.Unmarshal(raw, &c.Config); err != nil {
+		return nil, err
+	}
+	id := make([]byte, 32)
+	_, _ = rand.Read(id)
+	c.ID = hex.EncodeToString(id)
+	return c, nil
+}
+
+// Delete implements runtime.Runtime.
+func (r *Runtime) Delete(ctx context.Context, id string) error {
+	return r.on(ctx, id, func(d *worldData, c *record) error {
+		if c.up() {
+			return fmt.Errorf("remove container %s: %w", c.Name, runtime.ErrRunning)
+		}
+		delete(d.Containers, id)
+		return nil
+	})
+}
+
+// Start implements runtime.Runtime.
+func (r *Runtime) Start(ctx context.Context, id string) error {
+	return r.on(ctx, id, func(d *worldData, c *record) error {
+		if c.up() {
+			return nil
+		}
+		for _, other := range d.Containers {
+			if other.up() && conflict(c.Config.Ports, other.Config.Ports) {
+				return fmt.Errorf("start container %s: %w: %s has it", c.Name, runtime.ErrPortInUse, other.Name)
+			}
+		}
+		c.Status = types.StatusRunning
+		return nil
+	})
+}
+
+func conflict(a, b []types.PortMap) bool {
+	for _, p := range a {
+		if slices.ContainsFunc(b, p.Conflicts) {
+			return true
+		}
+	}
+	return false
+}
+
+// Status implements runtime.Runtime.
+func (r *Runtime) Status(ctx context.Context, id string) (types.ContainerStatus, error) {
+	var status types.ContainerStatus
+	err := r.update(ctx, func(d *worldData) error {
+		if c, ok := d.Containers[id]; ok {
+			status = types.ContainerStatus{ID: id, Status: c.Status}
+		}
+		return nil
+	})
+	return status, err
+}
+
+// Stop implements runtime.Runtime.
+func (r *Runtime) Stop(ctx context.Context, id string) error {
+	return r.on(ctx, id, func(_ *worldData, c *record) error {
+		if c.up() {
+			c.Status = types.StatusExited
+		}
+		return nil
+	})
+}
+
+// List implements runtime.Lister.
+func (r *Runtime) List(ctx context.Context, labels map[string]string) ([]types.ContainerSummary, error) {
+	var rows []types.ContainerSummary
+	err := r.update(ctx, func(d *worldData) error {
+		for _, c := range d.Containers {
+			if c.carries(labels) {
+				rows = append(rows, c.summary())
+			}
+		}
+		return nil
+	})
+	slices.SortFunc(rows, func(a, b types.ContainerSummary) int { return cmp.Compare(a.Name, b.Name) })
+	return rows, err
+}
+
+// Find implements runtime.Finder.
+func (r *Runtime) Find(ctx context.Context, name string) (types.ContainerSummary, error) {
+	var row types.ContainerSummary
+	err := r.update(ctx, func(d *worldData) error {
+		c := d.byName(name)
+		if c == nil {
+			return fmt.Errorf("container %s: %w", name, runtime.ErrNotFound)
+		}
+		row = c.summary()
+		return nil
+	})
+	return row, err
+}
+
+// Rename implements runtime.Renamer.
+func (r *Runtime) Rename(ctx context.Context, id, name string) error {
+	return r.on(ctx, id, func(d *worldData, c *record) error {
+		if other := d.byName(name); other != nil && other != c {
+			return fmt.Errorf("rename container %s to %s: %w", c.Name, name, runtime.ErrNameInUse)
+		}
+		c.Name = name
+		return nil
+	})
+}
+
+// HasImage implements runtime.Puller.
+func (r *Runtime) HasImage(ctx context.Context, image string) (bool, error) {
+	has := false
+	err := r.update(ctx, func(d *worldData) error {
+		has = d.Images[image]
+		return nil
+	})
+	return has, err
+}
+
+// Pull implements runtime.Puller.
+func (r *Runtime) Pull(ctx context.Context, image string, progress func(runtime.PullProgress)) error {
+	return r.update(ctx, func(d *worldData) error {
+		if err := d.pull(image); err != nil {
+			return err
+		}
+		if progress != nil {
+			progress(runtime.PullProgress{Image: image, Done: 1, Total: 1})
+		}
+		return nil
+	})
+}
+
+func (d *worldData) pull(image string) error {
+	if _, err := reference.ParseAnyReference(image); err != nil {
+		return fmt.Errorf("image %s: %w: %w", image, runtime.ErrInvalid, err)
+	}
+	if d.Missing[image] {
+		return fmt.Errorf("image %s: %w", image, runtime.ErrImageNotFound)
+	}
+	d.Images[image] = true
+	return nil
+}
+
+// Logs implements runtime.LogReader. Containers here print nothing.
+func (r *Runtime) Logs(ctx context.Context, id string, _ int) (string, error) {
+	return "", r.on(ctx, id, func(*worldData, *record) error { return nil })
+}
+
+// up says whether the container has a process, and so its ports.
+func (c *record) up() bool {
+	return c.Status == types.StatusRunning || c.Status == types.StatusRestarting || c.Status == types.StatusPaused
+}
+
+func (c *record) carries(labels map[string]string) bool {
+	for key, value := range labels {
+		got, ok := c.Config.Labels[key]
+		if !ok || value != "" && got != value {
+			return false
+		}
+	}
+	return true
+}
+
+func (c *record) summary() types.ContainerSummary {
+	return types.ContainerSummary{
+		ID: c.ID, Name: c.Name, Image: c.Config.Image, Labels: c.Config.Labels,
+		Status: c.Status, Created: time.Unix(0, c.Created),
+	}
+}

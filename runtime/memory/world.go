@@ -1,0 +1,231 @@
+package memory
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	stdsync "sync"
+
+	"github.com/gofrs/flock"
+
+	"github.com/gitsync/gitsync/container/types"
+)
+
+// World is a machine that exists in memory, or in a file. The zero value is an
+// empty one in memory. It is safe for concurrent use.
+type World struct {
+	mu   stdsync.Mutex
+	file string
+	data worldData
+}
+
+// worldData is what the file holds.
+type worldData struct {
+	Containers map[string]*record    `json:"containers"`
+	Files      map[string]*fileEntry `json:"files"`
+	// Volumes holds the files of named volumes, by volume and path.
+	Volumes map[string]map[string]*fileEntry `json:"volumes,omitempty"`
+	Images  map[string]bool                  `json:"images"`
+	// Missing are the images that no registry has.
+	Missing map[string]bool `json:"missing,omitempty"`
+}
+
+// record is a container.
+type record struct {
+	ID      string                `json:"id"`
+	Name    string                `json:"name"`
+	Config  types.ContainerConfig `json:"config"`
+	Status  string                `json:"status"`
+	Created int64                 `json:"created"`
+	Files   map[string]*fileEntry `json:"files,omitempty"`
+}
+
+// fileEntry is a file or a directory. Content is bytes, so that JSON keeps it
+// whole.
+type fileEntry struct {
+	Content []byte `json:"content,omitempty"`
+	Mode    int64  `json:"mode"`
+	User    string `json:"uid"`
+	Group   string `json:"gid"`
+	Dir     bool   `json:"dir,omitempty"`
+}
+
+// update runs an action on the world, alone: no other goroutine, and where there
+// is a file no other process, sees it half done. What an action changed is kept
+// only when it returns no error.
+func (w *World) update(action func(*worldData) error) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.file == "" {
+		w.data.init()
+		return action(&w.data)
+	}
+	if err := os.MkdirAll(filepath.Dir(w.file), 0o700); err != nil {
+		return fmt.Errorf("open the memory runtime: %w", err)
+	}
+	lock := flock.New(w.file + ".lock")
+	if err := lock.Lock(); err != nil {
+		return fmt.Errorf("lock the memory runtime: %w", err)
+	}
+	defer func() { _ = lock.Unlock() }()
+	data, err := readWorld(w.file)
+	if err != nil {
+		return err
+	}
+	if err := action(data); err != nil {
+		return err
+	}
+	return writeWorld(w.file, data)
+}
+
+func (d *worldData) init() {
+	if d.Containers == nil {
+		d.Containers = map[string]*record{}
+	}
+	if d.Files == nil {
+		d.Files = map[string]*fileEntry{}
+	}
+	if d.Volumes == nil {
+		d.Volumes = map[string]map[string]*fileEntry{}
+	}
+	if d.Images == nil {
+		d.Images = map[string]bool{}
+	}
+	if d.Missing == nil {
+		d.Missing = map[string]bool{}
+	}
+}
+
+func readWorld(file string) (*worldData, error) {
+	data := &worldData{}
+	raw, err := os.ReadFile(file)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("read the memory runtime: %w", err)
+	}
+	if err == nil {
+		if err := json.Unmarshal(raw, data); err != nil {
+			return nil, fmt.Errorf("read the memory runtime: %s is damaged, remove it to start anew: %w", file, err)
+		}
+	}
+	data.init()
+	return data, nil
+}
+
+// writeWorld replaces the file in one step.
+func writeWorld(file string, data *worldData) error {
+	raw, err := json.Marshal(data)
+	if err != nil {
+		return fmt.Errorf("write the memory runtime: %w", err)
+	}
+	temp, err := os.CreateTemp(filepath.Dir(file), ".world-*")
+	if err != nil {
+		return fmt.Errorf("write the memory runtime: %w", err)
+	}
+	_, err = temp.Write(raw)
+	err = errors.Join(err, temp.Sync(), temp.Close())
+	if err == nil {
+		err = os.Rename(temp.Name(), file)
+	}
+	if err != nil {
+		_ = os.Remove(temp.Name())
+		return fmt.Errorf("write the memory runtime: %w", err)
+	}
+	return nil
+}
+
+// must is update for what cannot fail on a world in memory.
+func (w *World) must(action func(*worldData)) {
+	err := w.update(func(d *worldData) error {
+		action(d)
+		return nil
+	})
+	if err != nil {
+		panic(err)
+	}
+}
+
+// Containers returns all containers, by name.
+func (w *World) Containers() map[string]types.ContainerSummary {
+	out := map[string]types.ContainerSummary{}
+	w.must(func(d *worldData) {
+		for _, c := range d.Containers {
+			out[c.Name] = c.summary()
+		}
+	})
+	return out
+}
+
+// Config returns the settings of the container with this name.
+func (w *World) Config(name string) (types.ContainerConfig, bool) {
+	var config types.ContainerConfig
+	found := false
+	w.must(func(d *worldData) {
+		if c := d.byName(name); c != nil {
+			config, found = c.Config, true
+		}
+	})
+	return config, found
+}
+
+// Remove removes a container by hand, whether it runs or not.
+func (w *World) Remove(name string) {
+	w.must(func(d *worldData) {
+		if c := d.byName(name); c != nil {
+			delete(d.Containers, c.ID)
+		}
+	})
+}
+
+// SetStatus changes a container's status by hand.
+func (w *World) SetStatus(name, status string) {
+	w.must(func(d *worldData) {
+		if c := d.byName(name); c != nil {
+			c.Status = status
+		}
+	})
+}
+
+// HostFile returns a file of the host.
+func (w *World) HostFile(path string) (types.File, bool) {
+	var file types.File
+	found := false
+	w.must(func(d *worldData) {
+		if f := d.Files[path]; f != nil {
+			file, found = *f.file(path), true
+		}
+	})
+	return file, found
+}
+
+// WriteHostFile writes a file of the host by hand, owned by root, mode 0644.
+func (w *World) WriteHostFile(path, content string) {
+	w.must(func(d *worldData) {
+		d.Files[path] = &fileEntry{Content: []byte(content), Mode: 0o644, User: "0", Group: "0"}
+	})
+}
+
+// RemoveHostFile removes a file of the host by hand.
+func (w *World) RemoveHostFile(path string) {
+	w.must(func(d *worldData) { delete(d.Files, path) })
+}
+
+// MissingImage makes an image one that no registry has.
+func (w *World) MissingImage(image string) {
+	w.must(func(d *worldData) { d.Missing[image] = true })
+}
+
+func (d *worldData) byName(name string) *record {
+	for _, c := range d.Containers {
+		if c.Name == name {
+			return c
+		}
+	}
+	return nil
+}
+
+func (f *fileEntry) file(path string) *types.File {
+	return &types.File{Path: path, Content: string(f.Content), Mode: f.Mode, User: f.User, Group: f.Group}
+}
