@@ -1,0 +1,76 @@
+package docker
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/docker/docker/client"
+	"github.com/docker/go-connections/sockets"
+
+	"github.com/gitsync/gitsync/runtime"
+)
+
+// Config says how to reach a Docker Engine. The zero value is the local one.
+type Config struct {
+	// Host is the engine's address, such as unix:///run/docker.sock or
+	// tcp://10.0.0.7:2376. Empty means $DOCKER_HOST, or else the default socket.
+	Host string `json:"host,omitempty"`
+	// Dial, when set, opens the connections to Host: through SSH, say.
+	Dial runtime.DialFunc `json:"-"`
+}
+
+var _ runtime.Config = (*Config)(nil)
+
+// GetAddress returns the address, with its default filled in.
+func (c *Config) GetAddress() string {
+	if c.Host != "" {
+		return c.Host
+	}
+	if env := os.Getenv("DOCKER_HOST"); env != "" && c.Dial == nil {
+		return env
+	}
+	return client.DefaultDockerHost
+}
+
+// SetAddress changes the address.
+func (c *Config) SetAddress(address string) { c.Host = address }
+
+// New returns the runtime. Without an address, $DOCKER_TLS_VERIFY,
+// $DOCKER_CERT_PATH and $DOCKER_API_VERSION count too.
+func (c *Config) New() (runtime.Runtime, error) {
+	address := c.GetAddress()
+	url, err := client.ParseHostURL(address)
+	if err != nil {
+		return nil, fmt.Errorf("docker address %q: %w", address, err)
+	}
+	opts := []client.Opt{client.WithAPIVersionNegotiation()}
+	if c.Host == "" && c.Dial == nil {
+		opts = append(opts, client.FromEnv)
+	}
+	opts = append(opts, client.WithHost(address))
+	if c.Dial != nil || os.Getenv("DOCKER_CERT_PATH") == "" {
+		transport := &http.Transport{
+			// As many idle connections as are used at once, or they are dialled anew
+			// all the time.
+			MaxIdleConnsPerHost: 8, IdleConnTimeout: 90 * time.Second, DisableCompression: true,
+		}
+		if err := sockets.ConfigureTransport(transport, url.Scheme, url.Host); err != nil {
+			return nil, fmt.Errorf("docker address %q: %w", address, err)
+		}
+		if c.Dial != nil {
+			transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+				return c.Dial(ctx, url.Scheme, url.Host)
+			}
+		}
+		opts = append(opts, client.WithHTTPClient(&http.Client{Transport: transport, CheckRedirect: client.CheckRedirect}))
+	}
+	api, err := client.NewClientWithOpts(opts...)
+	if err != nil {
+		return nil, fmt.Errorf("open docker at %s: %w", address, err)
+	}
+	return &Runtime{api: api, address: address}, nil
+}
