@@ -1,0 +1,110 @@
+package container
+
+import (
+	"context"
+
+	"github.com/gitsync/gitsync/host"
+	"github.com/gitsync/gitsync/runtime"
+)
+
+// StatusMissing is the status of a container that was recorded, and that its
+// runtime does not know any more.
+const StatusMissing = "gone"
+
+// StatusUnknown is the status of a container whose runtime did not answer.
+const StatusUnknown = "unknown"
+
+// Containers are containers on one or many hosts: what was deployed, and what
+// should be.
+//
+// It is not safe for concurrent use.
+type Containers struct {
+	// PreviousState is what was deployed last. Persist it after each deploy.
+	PreviousState ContainersState `json:"previousState,omitempty"`
+	// DesiredState is what should run.
+	DesiredState ContainersState `json:"desiredState,omitempty"`
+	// Origin is written on the containers as labels, and finds them again when
+	// the previous state is lost. Without it only recorded IDs are trusted.
+	Origin *Origin `json:"-"`
+	// Machine, when set, is looked at although no container may be on it, so that
+	// containers that only their labels know are found there.
+	Machine *Machine `json:"-"`
+	// Connector opens the runtimes; [Connect] by default.
+	Connector Connector `json:"-"`
+	// Progress, when set, is told how far pulls are. It may be called for several
+	// machines at once.
+	Progress func(runtime.PullProgress) `json:"-"`
+}
+
+// Machine is a runtime on a host.
+type Machine struct {
+	Host    host.Host
+	Runtime RuntimeConfig
+}
+
+// ContainersInterface is what validated containers can do.
+type ContainersInterface interface {
+	// CheckCurrentState asks the runtimes what is there. Required before Deploy.
+	// A machine that cannot be reached is an error, and the others are checked.
+	CheckCurrentState() error
+	// Deploy brings the desired state about, on all machines that were checked.
+	// Without a check before it, it is [ErrNotChecked].
+	Deploy() error
+	// StateToYaml returns what is deployed, for FromYaml.
+	StateToYaml() ([]byte, error)
+	// ToExported returns the states as they are now.
+	ToExported() *Containers
+	// DesiredState returns the desired state with the IDs of the containers that
+	// exist and each status set to running, so that a difference from the previous
+	// state shows only what matters.
+	DesiredState() ContainersState
+	// Containers returns the receiver.
+	Containers() ContainersInterface
+}
+
+// New validates, and returns the containers for use.
+func (c *Containers) New() (ContainersInterface, error) {
+	return c.Deployment()
+}
+
+// CheckCurrentState is CheckCurrentStateContext without a deadline.
+func (c *Containers) CheckCurrentState() error {
+	return c.CheckCurrentStateContext(context.Background())
+}
+
+// CheckCurrentStateContext asks the runtimes what is there, and updates the
+// previous state by it.
+func (c *Containers) CheckCurrentStateContext(ctx context.Context) error {
+	d, err := c.Deployment()
+	if err != nil {
+		return err
+	}
+	err = d.CheckCurrentStateContext(ctx)
+	c.adopt(d)
+	return err
+}
+
+// Deploy is DeployContext without a deadline.
+func (c *Containers) Deploy() error {
+	return c.DeployContext(context.Background())
+}
+
+// DeployContext checks the current state, and brings the desired one about. The
+// previous state follows what was done, also when an error is returned.
+func (c *Containers) DeployContext(ctx context.Context) error {
+	d, err := c.Deployment()
+	if err != nil {
+		return err
+	}
+	checkErr := d.CheckCurrentStateContext(ctx)
+	defer c.adopt(d)
+	return joinErrors(checkErr, d.deployChecked(ctx))
+}
+
+func (c *Containers) adopt(d *Deployment) {
+	exported := d.ToExported()
+	c.PreviousState, c.DesiredState = exported.PreviousState, exported.DesiredState
+}
+
+// ToExported returns the receiver.
+func (c *Containers) ToExported() *Containers { return c }

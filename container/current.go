@@ -1,0 +1,113 @@
+package container
+
+import (
+	"strings"
+
+	"github.com/gitsync/gitsync/container/types"
+)
+
+// Current is what one look at a machine found. It is a value: planning reads it
+// and changes nothing.
+type Current struct {
+	// Containers holds ours, by key.
+	Containers map[string]Instances
+	// Helpers are configuration containers that a crash left behind.
+	Helpers []types.ContainerSummary
+	// Taken holds, by name, the containers of others whose names we want.
+	Taken map[string]types.ContainerSummary
+	// Files holds the config files that were read back, by path on the host; a
+	// missing one is nil. It has no entry for a file that was not looked at.
+	Files map[string]*types.File
+	// FileErrors says, by key, why config files could not be read back.
+	FileErrors map[string]string
+	// OwnedFiles are the paths that the labels of our containers list.
+	OwnedFiles map[string]bool
+}
+
+// Instances are the containers that exist for one key. Outside of an update only
+// Main is set.
+type Instances struct {
+	// Main has the container's own name.
+	Main *types.ContainerSummary
+	// New was created to replace Main, and has not taken its name yet.
+	New *types.ContainerSummary
+	// Old was replaced by Main, and not removed yet.
+	Old *types.ContainerSummary
+}
+
+// makeCurrent sorts the rows of a machine's list. Rows that are neither ours by
+// label nor by a recorded ID are left out.
+func makeCurrent(rows []types.ContainerSummary, origin *Origin, previous, desired ContainersState) Current {
+	current := Current{
+		Containers: map[string]Instances{}, Taken: map[string]types.ContainerSummary{},
+		Files: map[string]*types.File{}, FileErrors: map[string]string{}, OwnedFiles: map[string]bool{},
+	}
+	recorded := map[string]string{}
+	for key, m := range previous {
+		if m.Container.Status.Exists() {
+			recorded[m.Container.Status.ID] = key
+		}
+	}
+	for _, row := range rows {
+		key, ours := belongs(row, origin, recorded, desired)
+		if !ours {
+			continue
+		}
+		if row.Labels[LabelRole] == roleConfig {
+			current.Helpers = append(current.Helpers, row)
+			continue
+		}
+		for p := range strings.Lines(row.Labels[LabelFiles]) {
+			current.OwnedFiles[strings.TrimSuffix(p, "\n")] = true
+		}
+		current.Containers[key] = current.Containers[key].with(row)
+	}
+	return current
+}
+
+// belongs says whether a row is ours, and under which key: because its ID was
+// recorded, or because its labels name us. Without an origin labels alone are
+// too weak to remove anything, so they count only for a container that is wanted
+// under its very name: one that was created just before a crash.
+func belongs(row types.ContainerSummary, origin *Origin, recorded map[string]string, desired ContainersState) (string, bool) {
+	if key, ok := recorded[row.ID]; ok {
+		return key, true
+	}
+	key := row.Labels[LabelContainer]
+	if row.Labels[LabelOwner] != origin.owner() || (key == "" && row.Labels[LabelRole] == "") {
+		return "", false
+	}
+	if origin != nil {
+		return key, row.Labels[LabelHost] == origin.Host
+	}
+	want, ok := desired[key]
+	return key, ok && baseName(row.Name) == want.Container.Config.Name
+}
+
+// with adds a row by the role that its name tells.
+func (i Instances) with(row types.ContainerSummary) Instances {
+	switch {
+	case strings.HasSuffix(row.Name, suffixNew):
+		i.New = &row
+	case strings.HasSuffix(row.Name, suffixOld):
+		i.Old = &row
+	default:
+		i.Main = &row
+	}
+	return i
+}
+
+// baseName strips the suffix of an update under way.
+func baseName(name string) string {
+	return strings.TrimSuffix(strings.TrimSuffix(name, suffixNew), suffixOld)
+}
+
+// any returns whichever instance there is, preferring the main one.
+func (i Instances) any() *types.ContainerSummary {
+	for _, row := range []*types.ContainerSummary{i.Main, i.Old, i.New} {
+		if row != nil {
+			return row
+		}
+	}
+	return nil
+}

@@ -1,0 +1,222 @@
+package container
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/gitsync/gitsync/container/types"
+	"github.com/gitsync/gitsync/runtime"
+)
+
+// machine is one runtime with its part of the states. One goroutine at a time
+// works on it.
+type machine struct {
+	Machine
+	name              string
+	origin            *Origin
+	connect           Connector
+	progress          func(runtime.PullProgress)
+	previous, desired ContainersState
+	// state is what is known to be there; it starts as the previous state and
+	// follows each step of a deploy.
+	state   ContainersState
+	current Current
+	// checked says that current is a fresh look.
+	checked bool
+	// moved are the keys of containers that are wanted on another machine.
+	moved []string
+}
+
+// address tells machines apart: neither credentials nor time-outs are in it.
+func (m Machine) address() string {
+	address := m.Host.Address()
+	if config, err := m.Runtime.selected(); err == nil {
+		address += " " + config.GetAddress()
+	}
+	return address
+}
+
+func (m *HostConfiguredContainer) machine() Machine { return Machine{m.Host, m.Container.Runtime} }
+
+// look asks the runtime what is there. When it fails nothing is known: recorded
+// IDs are kept, and the status of each container is unknown.
+func (m *machine) look(ctx context.Context, opts CheckOptions) error {
+	m.checked = false
+	rt, release, err := m.connect(ctx, m.Host, m.Runtime)
+	if err != nil {
+		m.setUnknown()
+		return fmt.Errorf("host %s: %w", m.name, err)
+	}
+	defer release()
+	err = m.lookWith(ctx, rt, opts)
+	if err != nil {
+		m.setUnknown()
+		return fmt.Errorf("host %s: %w", m.name, err)
+	}
+	m.checked = true
+	m.setStatuses()
+	return nil
+}
+
+func (m *machine) lookWith(ctx context.Context, rt runtime.Runtime, opts CheckOptions) error {
+	rows, err := m.rows(ctx, rt)
+	if err != nil {
+		return err
+	}
+	m.current = makeCurrent(rows, m.origin, m.previous, m.desired)
+	if err := m.lookForNames(ctx, rt); err != nil {
+		return err
+	}
+	if opts.SkipFiles {
+		return nil
+	}
+	return m.lookAtFiles(ctx, rt)
+}
+
+// rows is one list where the runtime has lists. Without an origin, or a list, the
+// recorded IDs are asked for one by one.
+func (m *machine) rows(ctx context.Context, rt runtime.Runtime) ([]types.ContainerSummary, error) {
+	var rows []types.ContainerSummary
+	if lister, ok := rt.(runtime.Lister); ok {
+		var err error
+		if rows, err = lister.List(ctx, m.origin.filter()); err != nil || m.origin != nil {
+			return rows, err
+		}
+	}
+	for _, key := range sortedKeys(m.previous) {
+		c := m.previous[key].Container
+		if !c.Status.Exists() || slices.ContainsFunc(rows, func(r types.ContainerSummary) bool { return r.ID == c.Status.ID }) {
+			continue
+		}
+		status, err := rt.Status(ctx, c.Status.ID)
+		if err != nil {
+			return nil, err
+		}
+		if status.Exists() {
+			rows = append(rows, types.ContainerSummary{
+				ID: status.ID, Name: c.Config.Name, Image: c.Config.Image, Status: status.Status,
+			})
+		}
+	}
+	return rows, nil
+}
+
+// lookForNames finds out who has the names of the containers that are to be
+// created.
+func (m *machine) lookForNames(ctx context.Context, rt runtime.Runtime) error {
+	finder, ok := rt.(runtime.Finder)
+	if !ok {
+		return nil
+	}
+	for _, key := range sortedKeys(m.desired) {
+		if m.current.Containers[key].any() != nil {
+			continue
+		}
+		row, err := finder.Find(ctx, m.desired[key].Container.Config.Name)
+		switch {
+		case errors.Is(err, runtime.ErrNotFound):
+		case err != nil:
+			return err
+		case !m.owns(row):
+			m.current.Taken[row.Name] = row
+		}
+	}
+	return nil
+}
+
+// owns says whether a container is one of those that the look has found.
+func (m *machine) owns(row types.ContainerSummary) bool {
+	for _, i := range m.current.Containers {
+		if i.Main != nil && i.Main.ID == row.ID {
+			return true
+		}
+	}
+	return false
+}
+
+// lookAtFiles reads the config files of the containers that are as desired by
+// their labels; those of the others are written anyway.
+func (m *machine) lookAtFiles(ctx context.Context, rt runtime.Runtime) (err error) {
+	helper := &configContainer{rt: rt, origin: m.origin}
+	defer func() { err = errors.Join(err, helper.close(ctx)) }()
+	for _, key := range sortedKeys(m.desired) {
+		main := m.current.Containers[key].Main
+		if main == nil || len(m.desired[key].ConfigFiles) == 0 {
+			continue
+		}
+		if helper.image == "" {
+			helper.image = main.Image
+		}
+		found, err := helper.read(ctx, sortedKeys(m.desired[key].ConfigFiles))
+		switch {
+		case errors.Is(err, runtime.ErrUnreachable) || ctx.Err() != nil:
+			return err
+		case err != nil:
+			m.current.FileErrors[key] = err.Error()
+		}
+		for p, file := range found {
+			m.current.Files[p] = file
+		}
+	}
+	return nil
+}
+
+// setStatuses writes what the look found into the state.
+func (m *machine) setStatuses() {
+	for key, c := range m.state {
+		status := types.ContainerStatus{Status: StatusMissing}
+		if row := m.current.Containers[key].any(); row != nil {
+			status = types.ContainerStatus{ID: row.ID, Status: row.Status}
+		}
+		c.Container.Status = &status
+		if m.desired[key] == nil {
+			continue
+		}
+		for p := range c.ConfigFiles {
+			file, looked := m.current.Files[p]
+			switch {
+			case looked && file == nil:
+				delete(c.ConfigFiles, p)
+			case looked:
+				c.ConfigFiles[p] = file.Content
+			}
+		}
+	}
+}
+
+func (m *machine) setUnknown() {
+	for _, c := range m.state {
+		if c.Container.Status.Exists() {
+			c.Container.Status.Status = StatusUnknown
+		}
+	}
+}
+
+// has says whether the look found a container with this ID.
+func (m *machine) has(id string) bool {
+	for _, i := range m.current.Containers {
+		for _, row := range []*types.ContainerSummary{i.Main, i.New, i.Old} {
+			if row != nil && row.ID == id {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// forget drops a container from all that is known.
+func (m *machine) forget(key string) {
+	delete(m.previous, key)
+	delete(m.state, key)
+	delete(m.current.Containers, key)
+}
+
+// plan compares the states; a machine that was not looked at has an empty plan.
+func (m *machine) plan() HostPlan {
+	if !m.checked {
+		return HostPlan{Host: m.name}
+	}
+	return MakePlan(m.name, m.desired, m.previous, m.current)
+}

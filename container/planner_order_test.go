@@ -1,0 +1,185 @@
+package container_test
+
+import (
+	"testing"
+
+	"github.com/gitsync/gitsync/container"
+	"github.com/gitsync/gitsync/container/types"
+)
+
+func TestPlanOfSeveralContainers(t *testing.T) {
+	runPlanCases(t, []planCase{
+		{
+			name:    "a renamed key hands its port over: the old one stops before the new one starts, and goes last",
+			desired: state(spec("new", port(80))), previous: state(deployed(spec("old", port(80)))), current: found(row(spec("old", port(80)))),
+			want: `
+			web1:
+			  create new: new container
+			  remove old: no longer desired
+			    1. pull nginx:1.26 unless present
+			    2. create new
+			    3. stop old
+			    4. start new
+			    5. remove old
+			`,
+		},
+		{
+			name:     "two containers that swap ports both stop before either starts",
+			desired:  state(spec("a", port(81)), spec("b", port(80))),
+			previous: state(deployed(spec("a", port(80))), deployed(spec("b", port(81)))),
+			current:  found(row(spec("a", port(80))), row(spec("b", port(81)))),
+			want: `
+			web1:
+			  replace a: ports 80:80 → 81:81
+			  replace b: ports 81:81 → 80:80
+			    1. pull nginx:1.26 unless present
+			    2. create a.gitsync-new
+			    3. create b.gitsync-new
+			    4. stop a
+			    5. stop b
+			    6. rename a to a.gitsync-old
+			    7. rename b to b.gitsync-old
+			    8. rename a.gitsync-new to a
+			    9. rename b.gitsync-new to b
+			    10. start a
+			    11. start b
+			    12. remove a.gitsync-old
+			    13. remove b.gitsync-old
+			`,
+		},
+		{
+			name:     "who shares a namespace is created anew after its owner",
+			desired:  state(spec("a-sidecar", network("container:vpn")), spec("vpn", image("vpn:2"))),
+			previous: state(deployed(spec("a-sidecar", network("container:vpn"))), deployed(spec("vpn", image("vpn:1")))),
+			current:  found(row(spec("a-sidecar", network("container:vpn"))), row(spec("vpn", image("vpn:1")))),
+			want: `
+			web1:
+			  replace a-sidecar: it shares a namespace with vpn, which is created anew
+			  replace vpn: image vpn:1 → 2
+			    1. pull nginx:1.26 unless present
+			    2. pull vpn:2 unless present
+			    3. create vpn.gitsync-new
+			    4. stop vpn
+			    5. rename vpn to vpn.gitsync-old
+			    6. rename vpn.gitsync-new to vpn
+			    7. start vpn
+			    8. remove vpn.gitsync-old
+			    9. create a-sidecar.gitsync-new
+			    10. stop a-sidecar
+			    11. rename a-sidecar to a-sidecar.gitsync-old
+			    12. rename a-sidecar.gitsync-new to a-sidecar
+			    13. start a-sidecar
+			    14. remove a-sidecar.gitsync-old
+			`,
+		},
+	})
+}
+
+func TestPlanOfConfigFiles(t *testing.T) {
+	conf := spec("web", file("/etc/web.conf", "new"))
+	look := func(f *types.File) container.Current {
+		c := found(row(spec("web", file("/etc/web.conf", "new"))))
+		c.Files["/etc/web.conf"] = f
+		return c
+	}
+	rewrite := func(cause string) string {
+		return "\nweb1:\n  restart web: " + cause + "\n    1. write /etc/web.conf\n    2. stop web\n    3. start web\n"
+	}
+	runPlanCases(t, []planCase{
+		{
+			name:    "a file that is as desired needs nothing",
+			desired: state(conf), current: look(&types.File{Path: "/etc/web.conf", Content: "new", Mode: 0o600}),
+		},
+		{
+			name:    "a file that was not looked at needs nothing",
+			desired: state(conf), current: found(row(conf)),
+		},
+		{
+			name:    "a changed file is written and the container restarted",
+			desired: state(conf), current: look(&types.File{Path: "/etc/web.conf", Content: "other", Mode: 0o600}),
+			want: rewrite("config file /etc/web.conf differs on the host"),
+		},
+		{
+			name:    "a missing file is written",
+			desired: state(conf), current: look(nil),
+			want: rewrite("config file /etc/web.conf is missing on the host"),
+		},
+		{
+			name:    "a changed mode is set right",
+			desired: state(conf), current: look(&types.File{Path: "/etc/web.conf", Content: "new", Mode: 0o644}),
+			want: rewrite("config file /etc/web.conf has mode 0644 on the host instead of 0600"),
+		},
+		{
+			name:    "a stopped container whose file drifted is started too",
+			desired: state(conf), current: func() container.Current {
+				c := look(nil)
+				c.Containers["web"].Main.Status = types.StatusExited
+				return c
+			}(),
+			want: `
+			web1:
+			  start web: config file /etc/web.conf is missing on the host; container is stopped
+			    1. write /etc/web.conf
+			    2. start web
+			`,
+		},
+	})
+}
+
+func TestPlanAfterACrash(t *testing.T) {
+	oldSpec, newSpec := spec("web"), spec("web", image("nginx:1.27"))
+	after := func(i container.Instances) container.Current {
+		return container.Current{Containers: map[string]container.Instances{"web": i}}
+	}
+	runPlanCases(t, []planCase{
+		{
+			name:    "a replacement that took no name is removed, and the update begins anew",
+			desired: state(newSpec), previous: state(deployed(spec("web"))),
+			current: after(container.Instances{Main: row(oldSpec), New: row(newSpec, named("id-new", "web.gitsync-new"), status(types.StatusCreated))}),
+			want: `
+			web1:
+			  replace web: an interrupted update left web.gitsync-new behind; image nginx:1.26 → 1.27
+			    1. remove web.gitsync-new
+			    2. pull nginx:1.27 unless present
+			    3. create web.gitsync-new
+			    4. stop web
+			    5. rename web to web.gitsync-old
+			    6. rename web.gitsync-new to web
+			    7. start web
+			    8. remove web.gitsync-old
+			`,
+		},
+		{
+			name:    "an old container beside a running new one is removed",
+			desired: state(newSpec), previous: state(deployed(spec("web"))),
+			current: after(container.Instances{Main: row(newSpec, named("id-new", "web")), Old: row(oldSpec, named("id-web", "web.gitsync-old"), status(types.StatusExited))}),
+			want: `
+			web1:
+			  recover web: an interrupted update left web.gitsync-old behind
+			    1. remove web.gitsync-old
+			`,
+		},
+		{
+			name:    "an old container that nothing replaced takes its name back and runs while the update begins anew",
+			desired: state(newSpec), previous: state(deployed(spec("web"))),
+			current: after(container.Instances{
+				New: row(newSpec, named("id-new", "web.gitsync-new"), status(types.StatusCreated)),
+				Old: row(oldSpec, named("id-web", "web.gitsync-old"), status(types.StatusExited)),
+			}),
+			want: `
+			web1:
+			  replace web: an interrupted update left web.gitsync-new behind; an interrupted update left web.gitsync-old in place of web; image nginx:1.26 → 1.27
+			    1. remove web.gitsync-new
+			    2. rename web.gitsync-old to web
+			    3. start web
+			    4. pull nginx:1.27 unless present
+			    5. create web.gitsync-new
+			    6. stop web
+			    7. rename web to web.gitsync-old
+			    8. rename web.gitsync-new to web
+			    9. start web
+			    10. remove web.gitsync-old
+			`,
+		},
+	})
+}
