@@ -1,0 +1,236 @@
+package gitrepo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/filemode"
+	"github.com/go-git/go-git/v5/plumbing/object"
+	"github.com/go-git/go-git/v5/storage/memory"
+)
+
+// Commit is a commit and what it holds.
+type Commit struct {
+	Hash Hash
+	// Author and Email are as the commit says; nobody has checked them.
+	Author, Email string
+	// When is the author's time.
+	When time.Time
+	// Subject is the first line of Message. Both are foreign text.
+	Subject, Message string
+	Parents          []Hash
+
+	tree *Tree
+}
+
+// Tree returns what the commit holds. It is valid until the store begins anew,
+// which [Store.Fetch] may do.
+func (c *Commit) Tree() *Tree { return c.tree }
+
+func (s *Store) newCommit(c *object.Commit) *Commit {
+	commit := describe(c)
+	commit.tree = &Tree{store: s, storer: s.storer, root: c.TreeHash, dirs: map[string]*object.Tree{}}
+	return commit
+}
+
+func describe(c *object.Commit) *Commit {
+	subject, _, _ := strings.Cut(strings.TrimSpace(c.Message), "\n")
+	commit := &Commit{
+		Hash: Hash(c.Hash.String()), Author: c.Author.Name, Email: c.Author.Email, When: c.Author.When,
+		Subject: strings.TrimSpace(subject), Message: c.Message,
+	}
+	for _, p := range c.ParentHashes {
+		commit.Parents = append(commit.Parents, Hash(p.String()))
+	}
+	return commit
+}
+
+// Signature says who makes a commit.
+type Signature struct {
+	Name, Email string
+	When        time.Time
+}
+
+// CommitOptions say what to commit.
+type CommitOptions struct {
+	// Parent is the commit to build on, which must have been fetched; empty makes
+	// a commit without parent.
+	Parent Hash
+	// Changes maps paths to contents; nil removes a file. A directory that becomes
+	// empty vanishes.
+	Changes map[string][]byte
+	// Message is the commit's message.
+	Message string
+	// Author is its author and committer.
+	Author Signature
+}
+
+// Commit makes a commit in the store. It is on no branch until [Store.Push].
+//
+// Errors: [ErrObjectMissing] for a parent that was not fetched.
+func (s *Store) Commit(_ context.Context, opts CommitOptions) (Hash, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	w := &writer{store: s}
+	commit := &object.Commit{Message: opts.Message}
+	signature := object.Signature{Name: opts.Author.Name, Email: opts.Author.Email, When: opts.Author.When}
+	commit.Author, commit.Committer = signature, signature
+	var base *object.Tree
+	if opts.Parent != "" {
+		parent, err := object.GetCommit(s.storer, opts.Parent.git())
+		if err != nil {
+			return "", fmt.Errorf("%w: commit %s: %w", ErrObjectMissing, opts.Parent.Short(), err)
+		}
+		if base, err = parent.Tree(); err != nil {
+			return "", fmt.Errorf("%w: tree of %s: %w", ErrObjectMissing, opts.Parent.Short(), err)
+		}
+		commit.ParentHashes = []plumbing.Hash{parent.Hash}
+	}
+	var err error
+	if commit.TreeHash, err = w.tree(base, opts.Changes); err != nil {
+		return "", err
+	}
+	if commit.TreeHash.IsZero() {
+		if commit.TreeHash, err = w.encode(&object.Tree{}); err != nil {
+			return "", err
+		}
+	}
+	hash, err := w.encode(commit)
+	if err != nil {
+		return "", err
+	}
+	s.written[Hash(hash.String())] = w.objects
+	return Hash(hash.String()), nil
+}
+
+// writer puts objects into the store and remembers which.
+type writer struct {
+	store   *Store
+	objects []plumbing.Hash
+}
+
+// encoder is what a commit and a tree have in common.
+type encoder interface {
+	Encode(o plumbing.EncodedObject) error
+}
+
+func (w *writer) encode(e encoder) (plumbing.Hash, error) {
+	o := w.store.storer.NewEncodedObject()
+	if err := e.Encode(o); err != nil {
+		return plumbing.ZeroHash, err
+	}
+	return w.set(o)
+}
+
+func (w *writer) set(o plumbing.EncodedObject) (plumbing.Hash, error) {
+	hash, err := w.store.storer.SetEncodedObject(o)
+	if err != nil {
+		return plumbing.ZeroHash, fmt.Errorf("write object: %w", err)
+	}
+	w.objects = append(w.objects, hash)
+	return hash, nil
+}
+
+func (w *writer) blob(content []byte) (plumbing.Hash, error) {
+	o := w.store.storer.NewEncodedObject()
+	o.SetType(plumbing.BlobObject)
+	out, err := o.Writer()
+	if err != nil {
+		return plumbing.ZeroHash, err
+	}
+	if _, err := out.Write(content); err != nil {
+		return plumbing.ZeroHash, errors.Join(err, out.Close())
+	}
+	if err := out.Close(); err != nil {
+		return plumbing.ZeroHash, err
+	}
+	return w.set(o)
+}
+
+// tree writes a directory with changes; the zero hash means that it became empty.
+func (w *writer) tree(base *object.Tree, changes map[string][]byte) (plumbing.Hash, error) {
+	entries := map[string]object.TreeEntry{}
+	if base != nil {
+		for _, e := range base.Entries {
+			entries[e.Name] = e
+		}
+	}
+	below := map[string]map[string][]byte{}
+	for p, content := range changes {
+		name, rest, deeper := strings.Cut(p, "/")
+		switch {
+		case deeper:
+			if below[name] == nil {
+				below[name] = map[string][]byte{}
+			}
+			below[name][rest] = content
+		case content == nil:
+			delete(entries, name)
+		default:
+			hash, err := w.blob(content)
+			if err != nil {
+				return plumbing.ZeroHash, err
+			}
+			entries[name] = object.TreeEntry{Name: name, Mode: filemode.Regular, Hash: hash}
+		}
+	}
+	for name, changes := range below {
+		var sub *object.Tree
+		if e, ok := entries[name]; ok && e.Mode == filemode.Dir {
+			var err error
+			if sub, err = object.GetTree(w.store.storer, e.Hash); err != nil {
+				return plumbing.ZeroHash, fmt.Errorf("%w: directory %s: %w", ErrObjectMissing, name, err)
+			}
+		}
+		hash, err := w.tree(sub, changes)
+		if err != nil {
+			return plumbing.ZeroHash, err
+		}
+		delete(entries, name)
+		if !hash.IsZero() {
+			entries[name] = object.TreeEntry{Name: name, Mode: filemode.Dir, Hash: hash}
+		}
+	}
+	if len(entries) == 0 {
+		return plumbing.ZeroHash, nil
+	}
+	return w.encode(sortedTree(entries))
+}
+
+// Log returns the newest commits of a branch, newest first, by first parents.
+//
+// Errors: those of [Remote.Refs]; [ErrBranchNotFound].
+func (r *Remote) Log(ctx context.Context, branch string, limit int) ([]Commit, error) {
+	refs, err := r.Refs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	tip, err := refs.Branch(branch)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, transferTimeout)
+	defer cancel()
+	s := &Store{remote: r, branch: branch}
+	storer := memory.NewStorage()
+	if err := s.fetchInto(ctx, storer, tip, "", limit); err != nil {
+		return nil, r.classify(ctx, err)
+	}
+	var commits []Commit
+	for hash := tip.git(); len(commits) < limit && !hash.IsZero(); {
+		c, err := object.GetCommit(storer, hash)
+		if err != nil {
+			break
+		}
+		commits = append(commits, *describe(c))
+		hash = plumbing.ZeroHash
+		if len(c.ParentHashes) > 0 {
+			hash = c.ParentHashes[0]
+		}
+	}
+	return commits, nil
+}

@@ -1,0 +1,76 @@
+package gitrepo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+
+	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
+	"github.com/go-git/go-git/v5/plumbing/transport"
+
+	"github.com/gitsync/gitsync/host/ssh"
+)
+
+// What callers can decide on, with errors.Is.
+var (
+	// ErrEmptyRemote means that the repo has no commit.
+	ErrEmptyRemote = errors.New("the repo is empty")
+	// ErrBranchNotFound means that the repo has no such branch.
+	ErrBranchNotFound = errors.New("no such branch")
+	// ErrAuth means that the remote refused the credentials, or wants some.
+	ErrAuth = errors.New("access denied")
+	// ErrHostKey means that the SSH host key is unknown, or another one than known.
+	ErrHostKey = errors.New("SSH host key not accepted")
+	// ErrUnreachable means that the remote did not answer.
+	ErrUnreachable = errors.New("the remote cannot be reached")
+	// ErrRaceLost means that the branch moved since the commit was made on it.
+	ErrRaceLost = errors.New("the branch moved in the meantime")
+	// ErrPushRefused means that the remote does not want the push, and will not
+	// later.
+	ErrPushRefused = errors.New("the remote refuses the push")
+	// ErrObjectMissing means that the store is damaged; the next Fetch mends it.
+	ErrObjectMissing = errors.New("an object is missing from the local store")
+	// ErrTooLarge means that a file, or a pack, is larger than allowed.
+	ErrTooLarge = errors.New("too large")
+	// ErrLocked means that another process uses the store.
+	ErrLocked = errors.New("the data directory is in use")
+)
+
+// classify gives an error of a transport its class, and words for an operator.
+func (r *Remote) classify(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	if cause := ctx.Err(); cause != nil {
+		return fmt.Errorf("%w: %w", ErrUnreachable, cause)
+	}
+	var unexpected *packp.ErrUnexpectedData
+	switch {
+	case errors.Is(err, transport.ErrEmptyRemoteRepository):
+		return fmt.Errorf("%w: push a first commit with hosts/<host>/containers.yaml", ErrEmptyRemote)
+	case errors.Is(err, transport.ErrAuthenticationRequired):
+		return fmt.Errorf("%w: it asks for credentials: set --git-token-file or $GITSYNC_GIT_TOKEN, and check that the token has not expired", ErrAuth)
+	case errors.Is(err, transport.ErrAuthorizationFailed):
+		return fmt.Errorf("%w: it refuses these credentials: the token needs to read the repo, and to write the state branch", ErrAuth)
+	case errors.Is(err, transport.ErrRepositoryNotFound):
+		return fmt.Errorf("%w: no such repo, or these credentials may not see it (forges say so for private repos): check the URL and the token or key", ErrAuth)
+	case errors.Is(err, ssh.ErrHostKey):
+		return fmt.Errorf("%w: %w", ErrHostKey, err)
+	case errors.Is(err, ssh.ErrAuth):
+		return fmt.Errorf("%w: %w", ErrAuth, err)
+	case errors.As(err, &unexpected) && strings.Contains(string(unexpected.Data), "object-format=sha256"):
+		return errors.New("the repo uses SHA-256 object names, which gitsync cannot read: convert it, or mirror it to a SHA-1 repo")
+	case isNetwork(err):
+		return fmt.Errorf("%w: %s", ErrUnreachable, r.redact(err.Error()))
+	}
+	return errors.New(r.redact(err.Error()))
+}
+
+// isNetwork says whether an error is one of the connection.
+func isNetwork(err error) bool {
+	var netErr net.Error
+	return errors.As(err, &netErr) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)
+}

@@ -1,0 +1,162 @@
+package gitrepo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/filemode"
+	"github.com/go-git/go-git/v5/plumbing/format/packfile"
+	"github.com/go-git/go-git/v5/plumbing/object"
+	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
+	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
+	"github.com/go-git/go-git/v5/plumbing/protocol/packp/sideband"
+	"github.com/go-git/go-git/v5/storage"
+)
+
+// errStore means that what was fetched could not be put into the store.
+var errStore = errors.New("write the fetched objects")
+
+// fetchInto fetches a commit with what belongs to it. With have, only what that
+// commit has not is sent; with a depth, only so many commits. Never both: go-git
+// cannot receive thin packs, so that a server sends a whole snapshot for each fetch
+// with a depth.
+func (s *Store) fetchInto(ctx context.Context, into storage.Storer, tip, have Hash, depth int) error {
+	session, err := s.remote.uploadPack(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = session.Close() }()
+	advertised, err := session.AdvertisedReferencesContext(ctx)
+	if err != nil {
+		return err
+	}
+	if now, err := branchesOf(advertised.References).Branch(s.branch); err != nil || now != tip {
+		return fmt.Errorf("branch %s moved on from %s while it was fetched; the next poll sees it", s.branch, tip.Short())
+	}
+	request, err := uploadRequest(advertised, into, tip, have, depth)
+	if err != nil {
+		return err
+	}
+	response, err := session.UploadPack(ctx, request)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = response.Close() }()
+	if err := addShallow(into, response); err != nil {
+		return err
+	}
+	pack := &limited{ReadCloser: io.NopCloser(demux(request, response)), left: maxPack}
+	if err := packfile.UpdateObjectStorage(into, pack); err != nil {
+		if isNetwork(err) || errors.Is(err, ErrTooLarge) || ctx.Err() != nil {
+			return err
+		}
+		return fmt.Errorf("%w: %w", errStore, err)
+	}
+	return nil
+}
+
+func uploadRequest(advertised *packp.AdvRefs, into storage.Storer, tip, have Hash, depth int) (*packp.UploadPackRequest, error) {
+	request := packp.NewUploadPackRequestFromCapabilities(advertised.Capabilities)
+	request.Wants = []plumbing.Hash{tip.git()}
+	if have != "" {
+		request.Haves = []plumbing.Hash{have.git()}
+	}
+	if advertised.Capabilities.Supports(capability.NoProgress) {
+		if err := request.Capabilities.Set(capability.NoProgress); err != nil {
+			return nil, err
+		}
+	}
+	if !advertised.Capabilities.Supports(capability.Shallow) {
+		return request, nil
+	}
+	if err := request.Capabilities.Set(capability.Shallow); err != nil {
+		return nil, err
+	}
+	if depth > 0 {
+		request.Depth = packp.DepthCommits(depth)
+	}
+	shallow, err := into.Shallow()
+	if err != nil {
+		return nil, err
+	}
+	request.Shallows = shallow
+	return request, nil
+}
+
+// addShallow remembers where the history ends.
+func addShallow(into storage.Storer, response *packp.UploadPackResponse) error {
+	if len(response.Shallows) == 0 {
+		return nil
+	}
+	known, err := into.Shallow()
+	if err != nil {
+		return err
+	}
+	seen := map[plumbing.Hash]bool{}
+	for _, hash := range known {
+		seen[hash] = true
+	}
+	for _, hash := range response.Shallows {
+		if !seen[hash] {
+			known = append(known, hash)
+		}
+	}
+	return into.SetShallow(known)
+}
+
+// demux takes the pack out of the channel that it shares with progress messages.
+func demux(request *packp.UploadPackRequest, r io.Reader) io.Reader {
+	switch {
+	case request.Capabilities.Supports(capability.Sideband64k):
+		return sideband.NewDemuxer(sideband.Sideband64k, r)
+	case request.Capabilities.Supports(capability.Sideband):
+		return sideband.NewDemuxer(sideband.Sideband, r)
+	}
+	return r
+}
+
+// whole returns a commit when all that belongs to it is in the store. Trees that
+// were found whole before are not walked again, so that the effort follows what
+// changed.
+func (s *Store) whole(tip Hash) (*Commit, error) {
+	commit, err := object.GetCommit(s.storer, tip.git())
+	if err != nil {
+		return nil, fmt.Errorf("%w: commit %s: %w", ErrObjectMissing, tip.Short(), err)
+	}
+	verified := map[plumbing.Hash]bool{}
+	if err := s.verify(commit.TreeHash, verified); err != nil {
+		return nil, err
+	}
+	s.verified = verified
+	return s.newCommit(commit), nil
+}
+
+func (s *Store) verify(tree plumbing.Hash, verified map[plumbing.Hash]bool) error {
+	if verified[tree] {
+		return nil
+	}
+	content, err := object.GetTree(s.storer, tree)
+	if err != nil {
+		return fmt.Errorf("%w: tree %s: %w", ErrObjectMissing, tree, err)
+	}
+	known := s.verified[tree]
+	verified[tree] = true
+	for _, e := range content.Entries {
+		switch {
+		case e.Mode == filemode.Dir:
+			if err := s.verify(e.Hash, verified); err != nil {
+				return err
+			}
+		case e.Mode != filemode.Submodule && !known:
+			// Not HasEncodedObject: with exclusive access go-git v5.19 does not look
+			// into packs for it.
+			if _, err := s.storer.EncodedObjectSize(e.Hash); err != nil {
+				return fmt.Errorf("%w: file %s: %w", ErrObjectMissing, e.Name, err)
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,124 @@
+package gitrepo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/format/packfile"
+	"github.com/go-git/go-git/v5/plumbing/object"
+	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
+	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
+	"golang.org/x/sync/errgroup"
+)
+
+// Push moves the branch from one commit to another one that [Store.Commit] made on
+// it. An empty old tip creates the branch. It is a compare-and-swap: when the
+// branch is not at the old tip, nothing is changed. When the answer is lost the
+// remote is asked where the branch is.
+//
+// Errors: [ErrRaceLost], [ErrPushRefused], [ErrAuth], [ErrUnreachable].
+func (s *Store) Push(ctx context.Context, newTip, oldTip Hash) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	objects, ok := s.written[newTip]
+	if !ok {
+		return fmt.Errorf("push %s: %w", newTip.Short(), ErrObjectMissing)
+	}
+	ctx, cancel := context.WithTimeout(ctx, transferTimeout)
+	defer cancel()
+	said := &tail{}
+	err := s.send(ctx, objects, newTip, oldTip, said)
+	if err != nil {
+		err = s.afterFailedPush(ctx, newTip, oldTip, err, said.String())
+	}
+	if err != nil {
+		return err
+	}
+	s.commits++
+	clear(s.written)
+	return s.setTip(newTip)
+}
+
+func (s *Store) send(ctx context.Context, objects []plumbing.Hash, newTip, oldTip Hash, said io.Writer) error {
+	session, err := s.remote.receivePack(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = session.Close() }()
+	advertised, err := session.AdvertisedReferencesContext(ctx)
+	if err != nil {
+		return err
+	}
+	if now := Hash(advertised.References[s.ref().String()].String()); now != oldTip && (oldTip != "" || now != Hash(plumbing.ZeroHash.String())) {
+		return ErrRaceLost
+	}
+	request := packp.NewReferenceUpdateRequestFromCapabilities(advertised.Capabilities)
+	if advertised.Capabilities.Supports(capability.Sideband64k) {
+		if err := request.Capabilities.Set(capability.Sideband64k); err != nil {
+			return err
+		}
+	}
+	request.Progress = said
+	request.Commands = []*packp.Command{{Name: s.ref(), Old: oldTip.git(), New: newTip.git()}}
+	reader, writer := io.Pipe()
+	request.Packfile = reader
+	var group errgroup.Group
+	group.Go(func() error {
+		_, err := packfile.NewEncoder(writer, s.storer, false).Encode(objects, 0)
+		return writer.CloseWithError(err)
+	})
+	report, err := session.ReceivePack(ctx, request)
+	_ = reader.CloseWithError(io.ErrClosedPipe)
+	_ = group.Wait()
+	if err != nil {
+		return err
+	}
+	if report == nil {
+		return nil
+	}
+	return report.Error()
+}
+
+// afterFailedPush finds out what became of a push that ended with an error: it
+// may have worked all the same.
+func (s *Store) afterFailedPush(ctx context.Context, newTip, oldTip Hash, pushErr error, said string) error {
+	if errors.Is(pushErr, ErrRaceLost) {
+		return pushErr
+	}
+	refs, err := s.remote.Refs(ctx)
+	if err != nil && !errors.Is(err, ErrEmptyRemote) {
+		return s.remote.classify(ctx, pushErr)
+	}
+	tip, err := refs.Branch(s.branch)
+	if err != nil {
+		tip = ""
+	}
+	switch tip {
+	case newTip:
+		return nil
+	case oldTip:
+	default:
+		if s.contains(tip, newTip) {
+			return nil
+		}
+		return ErrRaceLost
+	}
+	classified := s.remote.classify(ctx, pushErr)
+	if errors.Is(classified, ErrAuth) || errors.Is(classified, ErrUnreachable) {
+		return classified
+	}
+	if said != "" {
+		return fmt.Errorf("%w: %w: %s", ErrPushRefused, classified, s.remote.redact(said))
+	}
+	return fmt.Errorf("%w: %w", ErrPushRefused, classified)
+}
+
+// contains says whether the store knows that a tip was built on a commit.
+func (s *Store) contains(tip, commit Hash) bool {
+	c, err := object.GetCommit(s.storer, tip.git())
+	return err == nil && slices.Contains(c.ParentHashes, commit.git())
+}

@@ -1,0 +1,97 @@
+package gitrepo
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/go-git/go-git/v5/plumbing"
+)
+
+// Hash is the name of a Git object: 40 hexadecimal digits, or empty for none.
+type Hash string
+
+// Short returns the first seven digits.
+func (h Hash) Short() string {
+	if len(h) > 7 {
+		return string(h[:7])
+	}
+	return string(h)
+}
+
+func (h Hash) git() plumbing.Hash { return plumbing.NewHash(string(h)) }
+
+// Refs are the branches of a remote at one moment. The zero value has none.
+type Refs struct {
+	branches map[string]Hash
+}
+
+// Branch returns the tip of a branch.
+//
+// Errors: [ErrBranchNotFound], which names the branches that there are.
+func (r Refs) Branch(name string) (Hash, error) {
+	if tip, ok := r.branches[name]; ok {
+		return tip, nil
+	}
+	names := slices.Sorted(maps.Keys(r.branches))
+	if len(names) > 10 {
+		names = append(names[:10], fmt.Sprintf("and %d more", len(r.branches)-10))
+	}
+	there := "there are none"
+	if len(names) > 0 {
+		there = "there are " + strings.Join(names, ", ")
+	}
+	return "", fmt.Errorf("branch %s: %w (%s); nothing is changed until it is there", name, ErrBranchNotFound, printable(there))
+}
+
+// With returns references in which a branch is at this tip.
+func (r Refs) With(name string, tip Hash) Refs {
+	branches := maps.Clone(r.branches)
+	if branches == nil {
+		branches = map[string]Hash{}
+	}
+	branches[name] = tip
+	return Refs{branches}
+}
+
+// Refs asks the remote for its branches: one reference advertisement.
+//
+// Errors: [ErrEmptyRemote], [ErrAuth], [ErrHostKey], [ErrUnreachable].
+func (r *Remote) Refs(ctx context.Context) (Refs, error) {
+	ctx, cancel := context.WithTimeout(ctx, refsTimeout)
+	defer cancel()
+	session, err := r.uploadPack(ctx)
+	if err != nil {
+		return Refs{}, r.classify(ctx, err)
+	}
+	defer func() { _ = session.Close() }()
+	advertised, err := session.AdvertisedReferencesContext(ctx)
+	if err != nil {
+		return Refs{}, r.classify(ctx, err)
+	}
+	return branchesOf(advertised.References), nil
+}
+
+func branchesOf(references map[string]plumbing.Hash) Refs {
+	refs := Refs{branches: map[string]Hash{}}
+	for name, hash := range references {
+		if branch, ok := strings.CutPrefix(name, "refs/heads/"); ok {
+			refs.branches[branch] = Hash(hash.String())
+		}
+	}
+	return refs
+}
+
+// printable puts foreign text on one line without control characters.
+func printable(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, s)
+	return strings.Join(strings.Fields(s), " ")
+}

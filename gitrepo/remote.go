@@ -1,0 +1,204 @@
+package gitrepo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-git/go-git/v5/plumbing/transport"
+	githttp "github.com/go-git/go-git/v5/plumbing/transport/http"
+
+	"github.com/gitsync/gitsync/host/ssh"
+)
+
+const (
+	// refsTimeout bounds a reference advertisement.
+	refsTimeout = time.Minute
+	// transferTimeout bounds a fetch or a push.
+	transferTimeout = 15 * time.Minute
+)
+
+// Auth says how to log in to a remote. It is used for that remote only. The zero
+// value means no credentials.
+type Auth struct {
+	// Username and Password are for http(s); a token is a password. Those in the
+	// URL come first.
+	Username, Password string
+	// CAFile holds certificate authorities, in PEM form, to trust besides the
+	// system's.
+	CAFile string
+	// SSHKeyFile is a private key; empty means the agent's keys.
+	SSHKeyFile string
+	// KnownHostsFile is ~/.ssh/known_hosts by default.
+	KnownHostsFile string
+	// SSHAgentSocket is the agent's socket; empty means no agent.
+	SSHAgentSocket string
+}
+
+// Remote is a repo somewhere. It is safe for concurrent use.
+type Remote struct {
+	// shown is the URL without credentials, identity what stays the same however
+	// the repo is reached.
+	shown, identity string
+	secrets         []string
+
+	// path is set for local repos.
+	path string
+	// http is set for http(s) remotes, with endpoint and auth.
+	http     transport.Transport
+	endpoint *transport.Endpoint
+	auth     transport.AuthMethod
+	idle     func()
+	// ssh is set for SSH remotes.
+	ssh        *ssh.Config
+	sshOptions ssh.Options
+	sshPath    string
+}
+
+// scpLike is user@host:path, as git understands it.
+var scpLike = regexp.MustCompile(`^(?:([^@/:]+)@)?(\[[^]]+\]|[^:/@]+):(.*)$`)
+
+// NewRemote reads an address: a directory, file://, http://, https://, ssh://, or
+// user@host:path. It makes no call over the network.
+func NewRemote(address string, auth Auth) (*Remote, error) {
+	if address == "" {
+		return nil, errors.New("the address of the repo is empty")
+	}
+	if scheme, _, ok := strings.Cut(address, "://"); ok {
+		return newURL(scheme, address, auth)
+	}
+	if _, err := os.Stat(address); err == nil || strings.HasPrefix(address, "/") || strings.HasPrefix(address, ".") {
+		return newLocal(address)
+	}
+	if m := scpLike.FindStringSubmatch(address); m != nil {
+		return newSSH(m[1], strings.Trim(m[2], "[]"), 0, m[3], auth), nil
+	}
+	return newLocal(address)
+}
+
+func newURL(scheme, address string, auth Auth) (*Remote, error) {
+	u, err := url.Parse(address)
+	if err != nil {
+		// The error of the parser quotes the address, with its password.
+		return nil, errors.New("the address of the repo is no valid URL")
+	}
+	switch scheme {
+	case "file":
+		return newLocal(u.Path)
+	case "http", "https":
+		return newHTTP(u, auth)
+	case "ssh", "git+ssh":
+		port, _ := strconv.Atoi(u.Port())
+		return newSSH(u.User.Username(), u.Hostname(), port, u.Path, auth), nil
+	}
+	return nil, fmt.Errorf("repo address %s: %s:// is not supported: use https://, ssh://, file:// or a path", u.Redacted(), scheme)
+}
+
+func newLocal(path string) (*Remote, error) {
+	absolute, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("repo address %s: %w", path, err)
+	}
+	return &Remote{path: absolute, shown: absolute, identity: absolute}, nil
+}
+
+func newHTTP(u *url.URL, auth Auth) (*Remote, error) {
+	username, password := auth.Username, auth.Password
+	if u.User != nil {
+		username = u.User.Username()
+		password, _ = u.User.Password()
+	}
+	plain := *u
+	plain.User = nil
+	client, err := newHTTPClient(auth.CAFile)
+	if err != nil {
+		return nil, err
+	}
+	endpoint, err := transport.NewEndpoint(plain.String())
+	if err != nil {
+		return nil, fmt.Errorf("repo address %s: %w", plain.String(), err)
+	}
+	r := &Remote{
+		shown: plain.String(), identity: identity(u.Host, u.Path),
+		http: githttp.NewClientWithOptions(client, nil), endpoint: endpoint, idle: client.CloseIdleConnections,
+	}
+	if username != "" || password != "" {
+		r.auth = &githttp.BasicAuth{Username: username, Password: password}
+		r.secrets = []string{password, url.QueryEscape(password), url.PathEscape(password)}
+		if u.User != nil {
+			marked := *u
+			marked.User = url.User("***")
+			r.shown = marked.String()
+		}
+	}
+	return r, nil
+}
+
+func newSSH(user, host string, port int, path string, auth Auth) *Remote {
+	if user == "" {
+		user = "git"
+	}
+	config := &ssh.Config{Address: host, Port: port, User: user}
+	return &Remote{
+		ssh: config, sshPath: path,
+		sshOptions: ssh.Options{
+			KeyFile: auth.SSHKeyFile, KnownHostsFile: auth.KnownHostsFile, AgentSocket: auth.SSHAgentSocket,
+		},
+		shown:    "ssh://" + user + "@" + config.HostPort() + "/" + strings.TrimPrefix(path, "/"),
+		identity: identity(host, path),
+	}
+}
+
+// identity is the host and the path, without what depends on the way there.
+func identity(host, path string) string {
+	path = strings.TrimSuffix(strings.Trim(path, "/"), ".git")
+	return strings.ToLower(host) + "/" + path
+}
+
+// String returns the address without credentials.
+func (r *Remote) String() string { return r.shown }
+
+// Identity names the repo, in the same way for each way to reach it:
+// example.com/acme/infra. That of a local repo is its absolute path.
+func (r *Remote) Identity() string { return r.identity }
+
+// Close closes idle connections.
+func (r *Remote) Close() error {
+	if r.idle != nil {
+		r.idle()
+	}
+	return nil
+}
+
+// redact takes credentials out of a text.
+func (r *Remote) redact(text string) string {
+	for _, secret := range r.secrets {
+		if secret != "" {
+			text = strings.ReplaceAll(text, secret, "***")
+		}
+	}
+	return text
+}
+
+// uploadPack opens a session that fetches. It ends with the context.
+func (r *Remote) uploadPack(ctx context.Context) (transport.UploadPackSession, error) {
+	if r.http != nil {
+		return r.http.NewUploadPackSession(r.endpoint, r.auth)
+	}
+	return r.openStream(ctx, "upload-pack")
+}
+
+// receivePack opens a session that pushes. It ends with the context.
+func (r *Remote) receivePack(ctx context.Context) (transport.ReceivePackSession, error) {
+	if r.http != nil {
+		return r.http.NewReceivePackSession(r.endpoint, r.auth)
+	}
+	return r.openStream(ctx, "receive-pack")
+}

@@ -1,0 +1,266 @@
+package gitrepo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	stdsync "sync"
+	"sync/atomic"
+
+	"github.com/go-git/go-billy/v5/osfs"
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/cache"
+	"github.com/go-git/go-git/v5/plumbing/object"
+	"github.com/go-git/go-git/v5/storage"
+	"github.com/go-git/go-git/v5/storage/filesystem"
+	"github.com/go-git/go-git/v5/storage/memory"
+	"github.com/gofrs/flock"
+)
+
+const (
+	// maxPacks is how many packs gather before the store begins anew.
+	maxPacks = 50
+	// maxCommits is how many commits are written into a store before it begins
+	// anew: each leaves loose objects behind.
+	maxCommits = 200
+	// objectCache is how much of the objects is kept in memory.
+	objectCache = 16 << 20
+)
+
+// Store holds the objects of one branch: bare, shallow, without a work tree. It is
+// safe for concurrent use.
+type Store struct {
+	remote *Remote
+	branch string
+	dir    string
+	lock   *flock.Flock
+
+	mu      stdsync.Mutex
+	storer  storage.Storer
+	closer  func() error
+	tip     Hash
+	damaged atomic.Bool
+	// verified are the trees that are known to be whole.
+	verified map[plumbing.Hash]bool
+	// written are the objects of commits that were made here, by commit.
+	written map[Hash][]plumbing.Hash
+	commits int
+}
+
+// OpenStore opens the store of a branch in dir, which belongs to it alone and is
+// made when it is missing. An empty dir keeps the objects in memory. What a killed
+// process left behind is removed.
+//
+// Errors: [ErrLocked].
+func OpenStore(dir string, remote *Remote, branch string) (*Store, error) {
+	s := &Store{remote: remote, branch: branch, dir: dir}
+	if dir == "" {
+		return s, s.open("")
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	s.lock = flock.New(filepath.Join(dir, "lock"), flock.SetPermissions(0o600))
+	locked, err := s.lock.TryLock()
+	if err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	if !locked {
+		return nil, fmt.Errorf("open store: %w: another gitsync works in %s: stop it, or give --data-dir", ErrLocked, dir)
+	}
+	if err := s.sweep(); err != nil {
+		return nil, errors.Join(err, s.lock.Unlock())
+	}
+	if err := s.open(s.current()); err != nil {
+		return nil, errors.Join(err, s.lock.Unlock())
+	}
+	return s, nil
+}
+
+func (s *Store) current() string { return filepath.Join(s.dir, "git") }
+
+// sweep removes what a killed process left.
+func (s *Store) sweep() error {
+	entries, err := os.ReadDir(s.dir)
+	if err != nil {
+		return fmt.Errorf("open store: %w", err)
+	}
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), "new-") || strings.HasPrefix(e.Name(), "old-") {
+			if err := os.RemoveAll(filepath.Join(s.dir, e.Name())); err != nil {
+				return fmt.Errorf("open store: %w", err)
+			}
+		}
+	}
+	unfinished, err := filepath.Glob(filepath.Join(s.current(), "objects", "pack", "tmp_*"))
+	if err != nil {
+		return err
+	}
+	for _, name := range unfinished {
+		if err := os.Remove(name); err != nil {
+			return fmt.Errorf("open store: %w", err)
+		}
+	}
+	return nil
+}
+
+// open begins to use the objects in a directory, or in memory.
+func (s *Store) open(dir string) error {
+	s.verified, s.written = map[plumbing.Hash]bool{}, map[Hash][]plumbing.Hash{}
+	s.tip, s.commits = "", 0
+	s.damaged.Store(false)
+	if dir == "" {
+		s.storer, s.closer = memory.NewStorage(), func() error { return nil }
+		return nil
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("open store: %w", err)
+	}
+	fsStorer := filesystem.NewStorageWithOptions(osfs.New(dir, osfs.WithBoundOS()), cache.NewObjectLRU(objectCache),
+		filesystem.Options{KeepDescriptors: true, ExclusiveAccess: true})
+	if err := fsStorer.Init(); err != nil {
+		return fmt.Errorf("open store: %w", err)
+	}
+	s.storer, s.closer = fsStorer, fsStorer.Close
+	if ref, err := fsStorer.Reference(s.ref()); err == nil {
+		s.tip = Hash(ref.Hash().String())
+	}
+	return nil
+}
+
+func (s *Store) ref() plumbing.ReferenceName {
+	return plumbing.NewBranchReferenceName(s.branch)
+}
+
+// Close lets go of the directory.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	err := s.closer()
+	if s.lock != nil {
+		err = errors.Join(err, s.lock.Unlock())
+	}
+	return err
+}
+
+// Fetch makes the commit at the tip of the branch readable, and returns it. What
+// the store has already is not fetched again; a store that cannot be used any more
+// is replaced by a fresh one.
+//
+// Errors: those of [Remote.Refs]; [ErrTooLarge].
+func (s *Store) Fetch(ctx context.Context, tip Hash) (*Commit, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if commit, err := s.whole(tip); err == nil && !s.damaged.Load() {
+		return commit, s.setTip(tip)
+	}
+	ctx, cancel := context.WithTimeout(ctx, transferTimeout)
+	defer cancel()
+	if s.tip != "" && !s.damaged.Load() && !s.worn() {
+		err := s.fetchInto(ctx, s.storer, tip, s.tip, 0)
+		if err != nil && !s.suspect(err) {
+			return nil, s.remote.classify(ctx, err)
+		}
+		if commit, wholeErr := s.whole(tip); err == nil && wholeErr == nil && s.descends(tip, s.tip) {
+			return commit, s.setTip(tip)
+		}
+	}
+	if err := s.startAnew(ctx, tip); err != nil {
+		return nil, s.remote.classify(ctx, err)
+	}
+	commit, err := s.whole(tip)
+	if err != nil {
+		return nil, fmt.Errorf("fetch %s: %w", tip.Short(), err)
+	}
+	return commit, s.setTip(tip)
+}
+
+func (s *Store) setTip(tip Hash) error {
+	if tip == s.tip {
+		return nil
+	}
+	s.tip = tip
+	return s.storer.SetReference(plumbing.NewHashReference(s.ref(), tip.git()))
+}
+
+// suspect says whether an error comes from the local store rather than from the
+// remote.
+func (s *Store) suspect(err error) bool {
+	return !isNetwork(err) && (errors.Is(err, plumbing.ErrObjectNotFound) || errors.Is(err, errStore))
+}
+
+// worn says whether so many packs or loose objects have gathered that a fresh
+// store is better.
+func (s *Store) worn() bool {
+	if s.commits >= maxCommits {
+		return true
+	}
+	if s.dir == "" {
+		return false
+	}
+	packs, err := filepath.Glob(filepath.Join(s.current(), "objects", "pack", "*.pack"))
+	loose, looseErr := filepath.Glob(filepath.Join(s.current(), "objects", "??", "*"))
+	return err != nil || looseErr != nil || len(packs) >= maxPacks || len(loose) >= 20*maxCommits
+}
+
+// startAnew fetches into a fresh store, and puts it in the place of the old one
+// when it is whole.
+func (s *Store) startAnew(ctx context.Context, tip Hash) error {
+	if s.dir == "" {
+		fresh := memory.NewStorage()
+		if err := s.fetchInto(ctx, fresh, tip, "", 1); err != nil {
+			return err
+		}
+		if err := s.open(""); err != nil {
+			return err
+		}
+		s.storer = fresh
+		return nil
+	}
+	dir, err := os.MkdirTemp(s.dir, "new-")
+	if err != nil {
+		return fmt.Errorf("open store: %w", err)
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	fresh := filesystem.NewStorageWithOptions(osfs.New(dir, osfs.WithBoundOS()), cache.NewObjectLRU(objectCache), filesystem.Options{ExclusiveAccess: true})
+	if err := fresh.Init(); err != nil {
+		return fmt.Errorf("open store: %w", err)
+	}
+	if err := errors.Join(s.fetchInto(ctx, fresh, tip, "", 1), fresh.Close()); err != nil {
+		return err
+	}
+	_ = s.closer()
+	s.closer = func() error { return nil }
+	old := strings.Replace(dir, "new-", "old-", 1)
+	if err := errors.Join(os.Rename(s.current(), old), os.Rename(dir, s.current()), os.RemoveAll(old)); err != nil {
+		return fmt.Errorf("replace store: %w", err)
+	}
+	return s.open(s.current())
+}
+
+// descends says whether the old tip is among the ancestors of the new one. Beyond
+// the shallow boundary nothing is known, and that counts as no.
+func (s *Store) descends(tip, old Hash) bool {
+	queue, seen := []plumbing.Hash{tip.git()}, map[plumbing.Hash]bool{}
+	for len(queue) > 0 {
+		hash := queue[0]
+		queue = queue[1:]
+		if hash == old.git() {
+			return true
+		}
+		if seen[hash] {
+			continue
+		}
+		seen[hash] = true
+		if commit, err := object.GetCommit(s.storer, hash); err == nil {
+			queue = append(queue, commit.ParentHashes...)
+		}
+	}
+	return false
+}
+
+// Damaged says whether an object could not be read. The next Fetch mends that.
+func (s *Store) Damaged() bool { return s.damaged.Load() }
