@@ -1,0 +1,220 @@
+package layout
+
+import (
+	"fmt"
+	"path"
+	"strconv"
+	"strings"
+
+	"github.com/gitsync/gitsync/container/types"
+)
+
+// claims are what the containers of one machine want for themselves: names, host
+// ports and config files.
+type claims struct {
+	names map[string]claim
+	ports map[portKey]claim
+	files map[string]fileClaim
+	// dirs holds the directories that config files are in.
+	dirs map[string]claim
+}
+
+// claim is who wants something, and where it says so.
+type claim struct {
+	host, container string
+	file            string
+	at              position
+}
+
+// portKey is a port of a machine. Its ip is empty for all addresses, and
+// someAddress for a port that is published on any.
+type portKey struct {
+	number       int
+	protocol, ip string
+}
+
+const someAddress = "some"
+
+type fileClaim struct {
+	claim
+	file configFile
+}
+
+func newClaims() *claims {
+	return &claims{
+		names: map[string]claim{}, ports: map[portKey]claim{},
+		files: map[string]fileClaim{}, dirs: map[string]claim{},
+	}
+}
+
+// by names who has the claim, as a person of the given host finds it.
+func (c claim) by(host string) string {
+	at := Mistake{File: c.file, Line: c.at.line, Column: c.at.column}.Position()
+	if c.host == host {
+		return fmt.Sprintf("container %s (%s)", quoted(c.container), at)
+	}
+	return fmt.Sprintf("container %s of host %s (%s), which is the same machine", quoted(c.container), c.host, at)
+}
+
+// check returns what the container wants and somebody else has.
+func (c *claims) check(who claim, e *entry) Mistakes { return c.visit(who, e, false) }
+
+// add checks and claims, one by one, what the container wants.
+func (c *claims) add(who claim, e *entry) Mistakes { return c.visit(who, e, true) }
+
+func (c *claims) visit(who claim, e *entry, take bool) Mistakes {
+	var clashes Mistakes
+	clash := func(at position, hint, format string, args ...any) {
+		clashes = append(clashes, at.mistake(who.file, hint, fmt.Sprintf(format, args...)))
+	}
+	who.container, who.at = e.config.Name, e.at
+	if other, taken := c.names[e.config.Name]; taken && other.host != who.host {
+		clash(e.at, "choose another name, or write in host.yaml how the host is reached", "the container's name is taken by %s", other.by(who.host))
+	}
+	if take {
+		c.names[e.config.Name] = who
+	}
+	for i, p := range e.config.Ports {
+		who.at = e.portsAt[i]
+		if other, taken := c.port(p); taken {
+			clash(who.at, "publish another port of the host", "host port %s is taken by %s", portText(p), other.by(who.host))
+		}
+		if take {
+			c.takePort(who, p)
+		}
+	}
+	for _, f := range e.files {
+		who.at = f.at
+		if problem, hint := c.fileClash(who.host, f); problem != "" {
+			clash(f.at, hint, "config file %s %s", quoted(f.path), problem)
+		}
+		if take {
+			c.takeFile(who, f)
+		}
+	}
+	return clashes
+}
+
+// port returns who has a port that conflicts with this one, by the rule of
+// types.PortMap.Conflicts.
+func (c *claims) port(p types.PortMap) (claim, bool) {
+	key := keyOf(p)
+	if key.ip == "" {
+		key.ip = someAddress
+	}
+	if other, taken := c.ports[key]; taken {
+		return other, true
+	}
+	key.ip = ""
+	other, taken := c.ports[key]
+	return other, taken
+}
+
+func (c *claims) takePort(who claim, p types.PortMap) {
+	for _, key := range []portKey{keyOf(p), {p.Published(), p.Proto(), someAddress}} {
+		if _, taken := c.ports[key]; !taken {
+			c.ports[key] = who
+		}
+	}
+}
+
+func keyOf(p types.PortMap) portKey {
+	key := portKey{p.Published(), p.Proto(), p.IP}
+	if p.IP == "0.0.0.0" || p.IP == "::" {
+		key.ip = ""
+	}
+	return key
+}
+
+// fileClash compares a config file with those of other containers. Two that
+// share a file must want the same of it.
+func (c *claims) fileClash(host string, f configFile) (problem, hint string) {
+	const another = "use another path"
+	if other, taken := c.files[f.path]; taken {
+		if other.file.content != f.content || other.file.attributes != f.attributes {
+			return "is written otherwise by " + other.by(host), another + ", or the same content and attributes"
+		}
+		return "", ""
+	}
+	if other, taken := c.dirs[f.path]; taken {
+		return "is a directory for " + other.by(host), another
+	}
+	for _, dir := range f.directories() {
+		if other, taken := c.files[dir]; taken {
+			return fmt.Sprintf("is below the config file %s of %s", quoted(dir), other.by(host)), another
+		}
+	}
+	return "", ""
+}
+
+// takeFile costs nothing for a path that is taken already: containers may share
+// long lists of files.
+func (c *claims) takeFile(who claim, f configFile) {
+	if _, taken := c.files[f.path]; taken {
+		return
+	}
+	c.files[f.path] = fileClaim{who, f}
+	for _, dir := range f.directories() {
+		c.dirs[dir] = who
+	}
+}
+
+// directories returns the directories that the file is in. A path that is too
+// long has none: it is a mistake already, and would be expensive.
+func (f configFile) directories() []string {
+	var dirs []string
+	if len(f.path) > maxPath {
+		return nil
+	}
+	for i := strings.LastIndexByte(f.path, '/'); i > 0; i = strings.LastIndexByte(f.path[:i], '/') {
+		dirs = append(dirs, f.path[:i])
+	}
+	return dirs
+}
+
+// ownClashes returns what two containers of the host both want. The later one is
+// told.
+func (l *loaded) ownClashes(file string) Mistakes {
+	var clashes Mistakes
+	own := newClaims()
+	for _, e := range l.entries {
+		clashes = append(clashes, own.add(claim{host: l.name, file: file}, e)...)
+	}
+	return clashes
+}
+
+// separate finds hosts that share a machine and want the same name, port or
+// file there. The one that is later by name gets the mistakes; it becomes
+// invalid, and then claims nothing itself.
+func separate(hosts []*loaded, localDocker string) map[*loaded]Mistakes {
+	clashes := map[*loaded]Mistakes{}
+	machines := map[string]*claims{}
+	for _, l := range hosts {
+		if len(l.mistakes) > 0 {
+			continue
+		}
+		endpoint := l.reach.endpoint(localDocker)
+		if machines[endpoint] == nil {
+			machines[endpoint] = newClaims()
+		}
+		who := claim{host: l.name, file: path.Join(hostsDir, l.name, containersFile)}
+		for _, e := range l.entries {
+			clashes[l] = append(clashes[l], machines[endpoint].check(who, e)...)
+		}
+		if len(clashes[l]) > 0 {
+			continue
+		}
+		for _, e := range l.entries {
+			_ = machines[endpoint].add(who, e) // a valid host has no clash with itself
+		}
+	}
+	return clashes
+}
+
+func portText(p types.PortMap) string {
+	text := strconv.Itoa(p.Published()) + "/" + p.Proto()
+	if p.IP != "" {
+		return p.IP + ":" + text
+	}
+	return text
+}

@@ -1,0 +1,158 @@
+package layout
+
+import (
+	"go.yaml.in/yaml/v3"
+
+	"github.com/gitsync/gitsync/container"
+	"github.com/gitsync/gitsync/container/types"
+)
+
+// entry is a container as containers.yaml has it.
+type entry struct {
+	config types.ContainerConfig
+	// at is the position of the container's key.
+	at position
+	// portsAt holds the position of each of config.Ports.
+	portsAt []position
+	// mountsAt holds the position of each of config.Mounts.
+	mountsAt []position
+	files    []configFile
+	long     *longForm
+}
+
+// configFile is an entry of configFiles.
+type configFile struct {
+	path string
+	at   position
+	// source is the file in the host's directory that holds the content; empty
+	// when the content is inline.
+	source     string
+	sourceAt   position
+	content    string
+	attributes container.FileAttributes
+}
+
+// containerSchema lists the keys of a container. Its names are the JSON names of
+// types.ContainerConfig, beside configFiles; a test compares them.
+var containerSchema = schema[entry]{
+	{key: "image", decode: text(func(e *entry) *string { return &e.config.Image }, imageReference)},
+	{key: "args", decode: scalars(func(e *entry) *[]string { return &e.config.Args }, anything), aka: []string{"command", "cmd"}},
+	{key: "entrypoint", decode: scalars(func(e *entry) *[]string { return &e.config.Entrypoint }, anything)},
+	{key: "ports", decode: decodePorts, aka: []string{"publish", "expose"}},
+	{key: "mounts", decode: decodeMounts, aka: []string{"volumes", "binds"}},
+	{key: "privileged", decode: boolean(func(e *entry) *bool { return &e.config.Privileged })},
+	{key: "networkMode", decode: text(func(e *entry) *string { return &e.config.NetworkMode }, networkMode), aka: []string{"network", "networks", "net"}},
+	{key: "pidMode", decode: text(func(e *entry) *string { return &e.config.PidMode }, namespace("host")), aka: []string{"pid"}},
+	{key: "ipcMode", decode: text(func(e *entry) *string { return &e.config.IpcMode }, namespace("none", "private", "shareable", "host")), aka: []string{"ipc"}},
+	{key: "user", decode: scalar(func(e *entry) *string { return &e.config.User }, account)},
+	{key: "group", decode: scalar(func(e *entry) *string { return &e.config.Group }, account)},
+	{key: "env", decode: decodeEnv, aka: []string{"environment"}},
+	{key: "labels", decode: decodeLabels},
+	{key: "restart", decode: text(func(e *entry) *string { return &e.config.Restart }, restartPolicy), aka: []string{"restartPolicy"}},
+	{key: "workdir", decode: text(func(e *entry) *string { return &e.config.Workdir }, absolutePath), aka: []string{"workingDir", "working_dir"}},
+	{key: "hostname", decode: scalar(func(e *entry) *string { return &e.config.Hostname }, hostname)},
+	{key: "healthcheck", decode: decodeHealthcheck, aka: []string{"health"}},
+	{key: "capAdd", decode: scalars(func(e *entry) *[]string { return &e.config.CapAdd }, capability), aka: []string{"capabilities"}},
+	{key: "capDrop", decode: scalars(func(e *entry) *[]string { return &e.config.CapDrop }, capability)},
+	{key: "memory", decode: decodeMemory, aka: []string{"mem_limit", "memoryLimit"}},
+	{key: "cpus", decode: decodeCPUs, aka: []string{"cpu"}},
+	{key: "extraHosts", decode: decodeExtraHosts},
+	{key: "tmpfs", decode: decodeTmpfs},
+	{key: "stopTimeout", decode: decodeStopTimeout, aka: []string{"stop_grace_period"}},
+	{key: "configFiles", decode: decodeConfigFiles, aka: []string{"configs", "files"}},
+}
+
+// decodeContainers reads containers.yaml.
+func decodeContainers(d *decoder, data []byte) []*entry {
+	const none = "write containers: {} for a host without containers"
+	root, ok := d.parse(data)
+	if !ok {
+		return nil
+	}
+	if root == nil {
+		d.badAt(position{1, 1}, none, "the file is empty")
+		return nil
+	}
+	if root.Kind != yaml.MappingNode {
+		d.bad(root, "write containers: and below it the containers by their names", "the file must be a mapping, not %s", kind(root))
+		return nil
+	}
+	var list *yaml.Node
+	for _, p := range d.pairs("the file", root) {
+		switch {
+		case p.key.Value == "containers":
+			list = p.value
+			if resolve(p.value).ShortTag() == "!!null" {
+				d.bad(p.key, none, "containers has no value")
+				return nil
+			}
+		case len(p.key.Value) > 2 && p.key.Value[:2] == "x-":
+			// As in Compose files: a place for anchors, and nothing else.
+		default:
+			d.bad(p.key, "the one key of the file is containers", "unknown key %s", quoted(p.key.Value))
+		}
+	}
+	if list == nil {
+		d.bad(root, none, "the key containers is missing")
+		return nil
+	}
+	return decodeEntries(d, list)
+}
+
+func decodeEntries(d *decoder, list *yaml.Node) []*entry {
+	pairs := d.pairs("containers", list)
+	if len(pairs) > MaxContainers {
+		d.bad(pairs[MaxContainers].key, "use several hosts", "there are more than %d containers", MaxContainers)
+		pairs = nil
+	}
+	var entries []*entry
+	for _, p := range pairs {
+		e := &entry{at: positionOf(p.key)}
+		if check(containerName).run(d, "the container's name", p.key, p.key.Value) {
+			e.config.Name = p.key.Value
+		}
+		entries = append(entries, e)
+		what := "container " + quoted(p.key.Value)
+		if resolve(p.value).ShortTag() == "!!null" {
+			d.bad(p.key, "write below it for example image: nginx:1.27", "%s has no settings", what)
+			continue
+		}
+		fields := d.pairs(what, p.value)
+		if isLong(fields) {
+			decodeLong(d, fields, e)
+		} else {
+			containerSchema.decodePairs(d, "", fields, e)
+		}
+		if resolve(p.value).Kind == yaml.MappingNode {
+			checkEntry(d, what, e, fields)
+		}
+	}
+	return entries
+}
+
+// checkEntry looks for what is wrong between the keys of one container.
+func checkEntry(d *decoder, what string, e *entry, fields []pair) {
+	if e.config.Image == "" && !isLong(fields) && !hasKey(fields, "image") {
+		d.badAt(e.at, "write for example image: nginx:1.27", "%s has no image", what)
+	}
+	targets := map[string]bool{}
+	for path := range e.config.Tmpfs {
+		targets[path] = true
+	}
+	for i, m := range e.config.Mounts {
+		if targets[m.Target] {
+			d.badAt(e.mountsAt[i], "keep one of them", "two mounts of %s have the target %s", what, quoted(m.Target))
+		}
+		targets[m.Target] = true
+	}
+	checkNetworkMode(d, what, e)
+}
+
+func hasKey(pairs []pair, key string) bool {
+	for _, p := range pairs {
+		if p.key.Value == key {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,23 @@
+package layout
+
+// Keys returns the keys of every mapping of the format, by what the mapping is.
+func Keys() map[string][]string {
+	return map[string][]string{
+		"container":   keys(containerSchema),
+		"port":        keys(longPort),
+		"mount":       keys(longMount),
+		"healthcheck": keys(healthcheckSchema),
+		"config file": keys(configFileSchema),
+		"host.yaml":   keys(hostSchema),
+		"ssh":         keys(sshSchema),
+		"docker":      keys(dockerSchema),
+	}
+}
+
+func keys[T any](s schema[T]) []string {
+	var names []string
+	for _, f := range s {
+		names = append(names, f.key)
+	}
+	return names
+}

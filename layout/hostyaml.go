@@ -1,0 +1,170 @@
+package layout
+
+import (
+	"net/netip"
+	"net/url"
+	"path"
+	"regexp"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/gitsync/gitsync/container"
+	"github.com/gitsync/gitsync/container/types"
+	"github.com/gitsync/gitsync/host"
+	"github.com/gitsync/gitsync/host/direct"
+	"github.com/gitsync/gitsync/host/ssh"
+	"github.com/gitsync/gitsync/runtime/docker"
+)
+
+// reach is what host.yaml says.
+type reach struct {
+	host   host.Host
+	docker docker.Config
+}
+
+// hostSchema lists the keys of host.yaml.
+var hostSchema = append(schema[reach]{
+	{key: "docker", decode: decodeDocker, aka: []string{"runtime"}},
+}, wayFields(func(r *reach) *host.Host { return &r.host })...)
+
+// wayFields are the keys that say how a host is reached.
+func wayFields[T any](at func(*T) *host.Host) schema[T] {
+	return schema[T]{
+		{key: "direct", aka: []string{"local", "localhost"}, decode: func(d *decoder, what string, n *yaml.Node, into *T) {
+			if len(d.pairs(what, n)) > 0 {
+				d.bad(resolve(n), "write {}", "%s has no settings", what)
+			} else if resolve(n).Kind == yaml.MappingNode {
+				at(into).DirectConfig = &direct.Config{}
+			}
+		}},
+		{key: "ssh", decode: func(d *decoder, what string, n *yaml.Node, into *T) {
+			at(into).SSHConfig = decodeSSH(d, what, n)
+		}},
+	}
+}
+
+var sshSchema = schema[ssh.Config]{
+	{key: "address", decode: text(func(c *ssh.Config) *string { return &c.Address }, machineAddress), aka: []string{"host", "hostname", "ip"}},
+	{key: "port", decode: port(func(c *ssh.Config) *int { return &c.Port })},
+	{key: "user", decode: scalar(func(c *ssh.Config) *string { return &c.User }, account), aka: []string{"username", "login"}},
+	{key: "connectionTimeout", decode: duration(func(c *ssh.Config) *types.Duration { return &c.ConnectionTimeout }), aka: []string{"timeout"}},
+	{key: "retryTimeout", decode: duration(func(c *ssh.Config) *types.Duration { return &c.RetryTimeout })},
+	{key: "retryInterval", decode: duration(func(c *ssh.Config) *types.Duration { return &c.RetryInterval })},
+	{key: "password", decode: noCredential, aka: []string{"pass", "passwd"}},
+	{key: "privateKey", decode: noCredential, aka: []string{"key", "identityFile", "keyFile"}},
+}
+
+// decodeSSH reads how to log in to a machine. Credentials are refused.
+func decodeSSH(d *decoder, what string, n *yaml.Node) *ssh.Config {
+	var c ssh.Config
+	before := len(d.mistakes)
+	sshSchema.decode(d, what, n, &c)
+	if c.Address == "" && len(d.mistakes) == before {
+		d.bad(resolve(n), "write for example ssh: {address: 10.0.0.7, user: deploy}", "%s has no address", what)
+	}
+	return &c
+}
+
+func noCredential(d *decoder, what string, n *yaml.Node, _ *ssh.Config) {
+	d.bad(resolve(n), "remove it, also from the history, and give it to the gitsync that logs in: by its ssh-agent or its SSH settings",
+		"%s: credentials have no place in the repo", what)
+}
+
+// decodeHostFile reads host.yaml, which may be empty.
+func decodeHostFile(d *decoder, data []byte) reach {
+	var r reach
+	root, ok := d.parse(data)
+	if ok && root != nil {
+		pairs := d.pairs("the file", root)
+		hostSchema.decodePairs(d, "", pairs, &r)
+		r.checkOneWay(d, pairs)
+	}
+	return r.withDefaults()
+}
+
+// checkOneWay reports a host that is reached in two ways.
+func (r reach) checkOneWay(d *decoder, pairs []pair) {
+	for _, p := range pairs {
+		if p.key.Value == "direct" && r.host.DirectConfig != nil && r.host.SSHConfig != nil {
+			d.bad(p.key, "keep one of them", "direct and ssh are both there")
+		}
+	}
+}
+
+// withDefaults fills in this machine where nothing says how the host is reached.
+func (r reach) withDefaults() reach {
+	if r.host.DirectConfig == nil && r.host.SSHConfig == nil {
+		r.host.DirectConfig = &direct.Config{}
+	}
+	return r
+}
+
+// runtime returns the runtime's settings, for the caller to keep.
+func (r reach) runtime() container.RuntimeConfig {
+	return container.RuntimeConfig{Docker: &docker.Config{Host: r.docker.Host}}
+}
+
+// way returns how the host is reached, for the caller to keep.
+func (r reach) way() host.Host {
+	if r.host.SSHConfig != nil {
+		c := *r.host.SSHConfig
+		return host.Host{SSHConfig: &c}
+	}
+	return host.Host{DirectConfig: &direct.Config{}}
+}
+
+const defaultDocker = "unix:///var/run/docker.sock"
+
+// endpoint names the runtime of the machine.
+func (r reach) endpoint(localDocker string) string {
+	address := r.docker.Host
+	if address == "" && r.host.SSHConfig == nil {
+		address = localDocker
+	}
+	switch address {
+	case "", "unix:///run/docker.sock":
+		// On Linux /var/run is a link to /run.
+		address = defaultDocker
+	}
+	return r.host.Address() + " " + address
+}
+
+var dockerSchema = schema[docker.Config]{
+	{key: "host", decode: text(func(c *docker.Config) *string { return &c.Host }, dockerHost), aka: []string{"address", "socket", "url"}},
+}
+
+func decodeDocker(d *decoder, what string, n *yaml.Node, r *reach) {
+	dockerSchema.decode(d, what, n, &r.docker)
+}
+
+// dockerHost checks the address of an engine.
+func dockerHost(address string) (problem, hint string) {
+	const forms = "write unix:///var/run/docker.sock or tcp://10.0.0.7:2376"
+	u, err := url.Parse(address)
+	switch {
+	case err != nil:
+		return "is no address of a Docker Engine", forms
+	case u.Scheme == "ssh":
+		return "goes through SSH", "write ssh: {address: …} beside docker"
+	case u.User != nil:
+		return "holds a user or a password", forms
+	case u.Scheme == "unix" && u.Host == "" && path.IsAbs(u.Path) && path.Clean(u.Path) == u.Path:
+		return "", ""
+	case u.Scheme == "tcp" && u.Hostname() != "" && u.Port() != "" && u.Path == "":
+		return "", ""
+	}
+	return "is no address of a Docker Engine", forms
+}
+
+var domainName = regexp.MustCompile(`^[a-zA-Z0-9]([a-zA-Z0-9_.-]*[a-zA-Z0-9])?$`)
+
+// machineAddress checks a host name or an IP address.
+func machineAddress(address string) (problem, hint string) {
+	if _, err := netip.ParseAddr(address); err == nil {
+		return "", ""
+	}
+	if len(address) > 253 || !domainName.MatchString(address) {
+		return "is no host name and no IP address", "write for example 10.0.0.7, with port: and user: as keys of their own"
+	}
+	return "", ""
+}

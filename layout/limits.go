@@ -1,0 +1,28 @@
+package layout
+
+// Limits keep a hostile or broken repo from exhausting memory and time. They
+// are documented in repo-layout.md, and a test compares the two.
+const (
+	// MaxHosts is the largest number of entries in hosts/.
+	MaxHosts = 10_000
+	// MaxContainers is the largest number of containers on a host.
+	MaxContainers = 10_000
+	// MaxPorts is the largest number of published ports on a host, ranges
+	// counted port by port.
+	MaxPorts = 20_000
+	// MaxYAMLBytes is the largest size of containers.yaml and of host.yaml.
+	MaxYAMLBytes = 1 << 20
+	// MaxYAMLNodes is the largest number of values in a YAML file, aliases
+	// counted as often as they are used.
+	MaxYAMLNodes = 500_000
+	// MaxYAMLDepth is the deepest nesting in a YAML file.
+	MaxYAMLDepth = 64
+	// MaxFileBytes is the largest size of one config file.
+	MaxFileBytes = 1 << 20
+	// MaxFilesBytes is the largest size of all config files of a host.
+	MaxFilesBytes = 16 << 20
+	// maxPath is PATH_MAX of Linux, less the zero byte.
+	maxPath = 4095
+	// maxMistakes bounds the report about one host.
+	maxMistakes = 1000
+)

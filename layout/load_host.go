@@ -1,0 +1,210 @@
+package layout
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/gitsync/gitsync/container"
+)
+
+const (
+	hostsDir       = "hosts"
+	containersFile = "containers.yaml"
+	hostFile       = "host.yaml"
+)
+
+// loaded is a host as its directory has it, whatever the others are.
+type loaded struct {
+	name     string
+	tree     string
+	reach    reach
+	entries  []*entry
+	mistakes Mistakes
+}
+
+// loadHost reads the directory of one host. The error is not nil when something
+// could not be read; what a person has to correct is in the result.
+func loadHost(fsys fs.FS, name string) (*loaded, error) {
+	dir := newDirectory(fsys, path.Join(hostsDir, name))
+	l := &loaded{name: name, reach: reach{}.withDefaults()}
+	err := l.read(dir)
+	var u *unusable
+	if errors.As(err, &u) {
+		l.mistakes = append(l.mistakes, Mistake{File: dir.root, Message: u.message, Hint: u.hint})
+		err = nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if len(l.mistakes) == 0 {
+		l.mistakes = l.checkDomain(dir.root)
+	}
+	l.mistakes = l.mistakes.tidy()
+	return l, nil
+}
+
+func (l *loaded) read(dir *directory) error {
+	if _, err := dir.list("."); err != nil {
+		return err
+	}
+	settings := &decoder{file: path.Join(dir.root, hostFile)}
+	data, err := readYAML(dir, settings, hostFile, false)
+	if err != nil {
+		return err
+	}
+	if data != nil {
+		l.reach = decodeHostFile(settings, data)
+	}
+	d := &decoder{file: path.Join(dir.root, containersFile)}
+	data, err = readYAML(dir, d, containersFile, true)
+	if err != nil {
+		return err
+	}
+	if data != nil {
+		l.entries = decodeContainers(d, data)
+	}
+	if err := l.readFiles(dir, d); err != nil {
+		return err
+	}
+	for _, e := range l.entries {
+		if len(settings.mistakes) == 0 {
+			e.long.compare(d, l.reach)
+		}
+	}
+	l.mistakes = slices.Concat(settings.mistakes, d.mistakes, l.strayFiles(dir))
+	l.mistakes = append(l.mistakes, l.ownClashes(d.file)...)
+	return nil
+}
+
+// readYAML returns the content of a YAML file of the host's directory, which is
+// nil when there is none, or when it cannot be used.
+func readYAML(dir *directory, d *decoder, name string, required bool) ([]byte, error) {
+	entry, err := dir.find(name)
+	if err != nil {
+		return nil, err
+	}
+	if entry == nil && !required {
+		return nil, nil
+	}
+	data, err := dir.read(name, MaxYAMLBytes)
+	var u *unusable
+	if errors.As(err, &u) {
+		hint := u.hint
+		if entry == nil {
+			hint = "write containers: {} into it for a host without containers; remove the directory to give the host up"
+		}
+		d.mistakes = append(d.mistakes, Mistake{File: d.file, Message: u.message, Hint: hint})
+		return nil, nil
+	}
+	return data, err
+}
+
+// readFiles fills in the content of the config files that are in the host's
+// directory, and checks how much there is of all.
+func (l *loaded) readFiles(dir *directory, d *decoder) error {
+	total := 0
+	for _, e := range l.entries {
+		for i := range e.files {
+			f := &e.files[i]
+			if err := f.read(dir, d); err != nil {
+				return err
+			}
+			if len(f.content) > MaxFileBytes {
+				d.badAt(f.at, "make it smaller", "config file %s has more than %d bytes", quoted(f.path), MaxFileBytes)
+			}
+			if total += len(f.content); total > MaxFilesBytes {
+				d.badAt(f.at, "put large files into an image or a volume", "the config files of the host have more than %d bytes in all", MaxFilesBytes)
+				return nil
+			}
+		}
+	}
+	return nil
+}
+
+// read fills in the content of a config file that is not inline.
+func (f *configFile) read(dir *directory, d *decoder) error {
+	if f.source == "" {
+		return nil
+	}
+	content, err := dir.read(f.source, MaxFileBytes)
+	var u *unusable
+	if errors.As(err, &u) {
+		d.badAt(f.sourceAt, u.hint, "%s", u.message)
+		return nil
+	}
+	f.content = string(content)
+	return err
+}
+
+// strayFiles finds YAML files that nothing reads: most likely a slip of the hand
+// in the name of one that matters, such as host.yml.
+func (l *loaded) strayFiles(dir *directory) Mistakes {
+	var stray Mistakes
+	used := map[string]bool{containersFile: true, hostFile: true}
+	for _, e := range l.entries {
+		for _, f := range e.files {
+			used[f.source] = true
+		}
+	}
+	for _, entry := range dir.listings["."] {
+		name := entry.Name()
+		isYAML := strings.HasSuffix(name, ".yaml") || strings.HasSuffix(name, ".yml")
+		if !isYAML || used[name] || strings.HasPrefix(name, ".") {
+			continue
+		}
+		hint := "put config files into files/"
+		if best := nearest(strings.TrimSuffix(name, path.Ext(name)), []string{"containers", "host"}); best != "" {
+			hint = fmt.Sprintf("did you mean %s.yaml?", best)
+		}
+		stray = append(stray, Mistake{File: printable(path.Join(dir.root, name)), Message: "nothing reads this file", Hint: hint})
+	}
+	return stray
+}
+
+// checkDomain asks the container library for what this package did not find.
+func (l *loaded) checkDomain(root string) Mistakes {
+	var found Mistakes
+	for _, e := range l.entries {
+		if err := l.container(e).Validate(); err != nil {
+			message := strings.ReplaceAll(err.Error(), "\n", "; ")
+			found = append(found, e.at.mistake(path.Join(root, containersFile), "", message))
+		}
+	}
+	return found
+}
+
+// container returns the container in the library's form. Its maps and slices are
+// those of the entry; its structs are new.
+func (l *loaded) container(e *entry) *container.HostConfiguredContainer {
+	c := &container.HostConfiguredContainer{
+		Container: container.Container{Config: e.config, Runtime: l.reach.runtime()},
+		Host:      l.reach.way(),
+	}
+	for _, f := range e.files {
+		if c.ConfigFiles == nil {
+			c.ConfigFiles = map[string]string{}
+			c.ConfigFileAttributes = map[string]container.FileAttributes{}
+		}
+		c.ConfigFiles[f.path] = f.content
+		if f.attributes != (container.FileAttributes{}) {
+			c.ConfigFileAttributes[f.path] = f.attributes
+		}
+	}
+	return c
+}
+
+// host returns the host in the form that callers get.
+func (l *loaded) host(localDocker string) Host {
+	h := Host{
+		Name: l.name, Tree: l.tree, Host: l.reach.way(), Runtime: l.reach.runtime(),
+		Containers: container.ContainersState{}, Endpoint: l.reach.endpoint(localDocker),
+	}
+	for _, e := range l.entries {
+		h.Containers[e.config.Name] = l.container(e)
+	}
+	return h
+}

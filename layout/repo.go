@@ -1,0 +1,65 @@
+package layout
+
+import (
+	"errors"
+
+	"github.com/gitsync/gitsync/container"
+	"github.com/gitsync/gitsync/host"
+)
+
+// ErrNoHosts is returned when the tree has no directory hosts/, or no host in
+// it. The error's text says what was found and what to do. It never means that
+// everything is to be removed.
+var ErrNoHosts = errors.New("the repo has no hosts")
+
+// ErrUnknownHost is returned when [Options] names a host that the tree does not
+// have.
+var ErrUnknownHost = errors.New("unknown host")
+
+// Repo is what a tree says: the hosts that can be deployed, and those that
+// cannot because of mistakes. Every host that was asked for is in one of the
+// two lists, and in no more than one.
+type Repo struct {
+	// Hosts are the valid ones, sorted by name.
+	Hosts []Host
+	// Invalid are the others, sorted by name.
+	Invalid []InvalidHost
+}
+
+// Host is a valid host.
+type Host struct {
+	// Name is that of its directory.
+	Name string
+	// Tree is the hash of hosts/<name>: two hosts with one name and one hash
+	// are equal. It is empty when the file system knows no hashes.
+	Tree string
+	// Host says how the machine is reached. It holds no credentials.
+	Host host.Host
+	// Runtime says which runtime the machine has.
+	Runtime container.RuntimeConfig
+	// Containers is the desired state, by the containers' names. It may be
+	// empty. The structs belong to the caller, who may change their fields, but
+	// not what is in their slices and maps: those are shared with later loads.
+	Containers container.ContainersState
+	// Endpoint names the runtime of a machine: hosts that share an endpoint
+	// share container names, host ports and files.
+	Endpoint string
+}
+
+// InvalidHost is a host that must be left as it is, because of its mistakes.
+type InvalidHost struct {
+	// Name is that of its entry in hosts/, which may be a file, or no name that
+	// a host can have.
+	Name string
+	// Mistakes has at least one entry.
+	Mistakes Mistakes
+}
+
+// Mistakes returns all mistakes of all hosts, sorted; nil when there are none.
+func (r *Repo) Mistakes() Mistakes {
+	var all Mistakes
+	for _, h := range r.Invalid {
+		all = append(all, h.Mistakes...)
+	}
+	return all
+}

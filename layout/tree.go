@@ -1,0 +1,150 @@
+package layout
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/docker/go-units"
+)
+
+// directory reads files below one directory of a tree. It looks at every step of
+// the way, so that nothing but plain files in plain directories is opened: no
+// link, no submodule, no device.
+type directory struct {
+	fsys fs.FS
+	root string
+	// listings holds the directories that were listed already.
+	listings map[string][]fs.DirEntry
+}
+
+// unusable is what a person has to correct about a file or directory, other than
+// a failure to read it.
+type unusable struct{ message, hint string }
+
+func (u *unusable) Error() string { return u.message }
+
+func newDirectory(fsys fs.FS, root string) *directory {
+	return &directory{fsys: fsys, root: root, listings: map[string][]fs.DirEntry{}}
+}
+
+// list returns the entries of a directory below the root.
+func (t *directory) list(dir string) ([]fs.DirEntry, error) {
+	if entries, ok := t.listings[dir]; ok {
+		return entries, nil
+	}
+	entries, err := fs.ReadDir(t.fsys, path.Join(t.root, dir))
+	if err != nil {
+		return nil, fmt.Errorf("list %s: %w", path.Join(t.root, dir), err)
+	}
+	if slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == ".git" }) {
+		return nil, &unusable{quoted(path.Join(t.root, dir)) + " is a submodule", "put its files into this repo"}
+	}
+	t.listings[dir] = entries
+	return entries, nil
+}
+
+// find returns the entry of a file, which is nil when there is none.
+func (t *directory) find(name string) (fs.DirEntry, error) {
+	var found fs.DirEntry
+	dir, rest := ".", name
+	for {
+		step, below, more := strings.Cut(rest, "/")
+		entries, err := t.list(dir)
+		if err != nil {
+			return nil, err
+		}
+		i := slices.IndexFunc(entries, func(e fs.DirEntry) bool { return e.Name() == step })
+		if i < 0 {
+			return nil, nil
+		}
+		if found = entries[i]; !more {
+			return found, nil
+		}
+		dir, rest = path.Join(dir, step), below
+		if !found.IsDir() {
+			return nil, &unusable{fmt.Sprintf("%s is %s, not a directory", quoted(dir), describe(found.Type())), "put a directory there"}
+		}
+	}
+}
+
+// read returns the content of a file of at most limit bytes. An [unusable] error
+// says that the file is not there, or no plain file, or too large.
+func (t *directory) read(name string, limit int64) ([]byte, error) {
+	full := path.Join(t.root, name)
+	entry, err := t.find(name)
+	switch {
+	case err != nil:
+		return nil, err
+	case entry == nil:
+		return nil, &unusable{fmt.Sprintf("there is no %s in %s", quoted(name), t.root), t.suggest(name)}
+	case !entry.Type().IsRegular():
+		return nil, &unusable{fmt.Sprintf("%s is %s, not a file", quoted(name), describe(entry.Type())), "put a plain file there"}
+	}
+	info, err := entry.Info()
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", full, err)
+	}
+	if info.Size() > limit {
+		return nil, tooLarge(name, info.Size(), limit)
+	}
+	f, err := t.fsys.Open(full)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", full, err)
+	}
+	content, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err := errors.Join(err, f.Close()); err != nil {
+		return nil, fmt.Errorf("read %s: %w", full, err)
+	}
+	if int64(len(content)) > limit {
+		return nil, tooLarge(name, int64(len(content)), limit)
+	}
+	if bytes.HasPrefix(content, []byte("version https://git-lfs.github.com/spec/")) {
+		return nil, &unusable{quoted(name) + " is a Git LFS pointer, and its content is not in the repo", "commit the file itself"}
+	}
+	return content, nil
+}
+
+// suggest names a file like the one that is missing.
+func (t *directory) suggest(name string) string {
+	dir, _ := path.Split(name)
+	entries, err := t.list(path.Clean(dir)) // "." for the root
+	if err != nil {
+		return ""
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, dir+e.Name())
+	}
+	if best := nearest(name, names); best != "" {
+		return fmt.Sprintf("did you mean %q?", best)
+	}
+	return "add it, or correct the path"
+}
+
+func tooLarge(name string, size, limit int64) error {
+	return &unusable{
+		fmt.Sprintf("%s has %d bytes, more than the limit of %s", quoted(name), size, units.BytesSize(float64(limit))), "make it smaller",
+	}
+}
+
+// describe names what a directory entry is. gitrepo marks submodules as
+// irregular.
+func describe(mode fs.FileMode) string {
+	switch {
+	case mode&fs.ModeSymlink != 0:
+		return "a symbolic link"
+	case mode&fs.ModeIrregular != 0:
+		return "a submodule"
+	case mode.IsDir():
+		return "a directory"
+	case mode.IsRegular():
+		return "a file"
+	}
+	return "neither a file nor a directory"
+}
