@@ -1,0 +1,211 @@
+package state
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"time"
+
+	"github.com/gitsync/gitsync/gitrepo"
+)
+
+const (
+	// maxRecord bounds the size of a record that is read.
+	maxRecord = 64 << 20
+	// maxPushes bounds how often a lost race is run again.
+	maxPushes = 50
+	// maxPause bounds the pause after a lost race.
+	maxPause = 500 * time.Millisecond
+)
+
+const readme = `# gitsync's state
+
+gitsync writes this branch: what it deployed to each host, and when. Its log is
+the deployment history (` + "`git log`, or `gitsync history`" + `). Do not edit it.
+It may be deleted: nothing restarts, and gitsync writes it anew.
+`
+
+// Branch is the state branch of a repo. It is not safe for concurrent use.
+type Branch struct {
+	remote *gitrepo.Remote
+	store  *gitrepo.Store
+	name   string
+	author gitrepo.Signature
+	tip    gitrepo.Hash
+	tree   *gitrepo.Tree
+	cache  map[string]cached
+}
+
+type cached struct {
+	blob   gitrepo.Hash
+	record *Record
+}
+
+// Open returns the branch. dir is where its objects are kept; it belongs to this
+// branch alone. Nothing is read from the remote yet.
+func Open(dir string, remote *gitrepo.Remote, name string, author gitrepo.Signature) (*Branch, error) {
+	store, err := gitrepo.OpenStore(dir, remote, name)
+	if err != nil {
+		return nil, fmt.Errorf("open the store of branch %s: %w", name, err)
+	}
+	return &Branch{remote: remote, store: store, name: name, author: author, cache: map[string]cached{}}, nil
+}
+
+// Close lets go of the store.
+func (b *Branch) Close() error { return b.store.Close() }
+
+// Load reads the branch as the references say it is. A branch that does not exist
+// has no records.
+func (b *Branch) Load(ctx context.Context, refs gitrepo.Refs) error {
+	tip, err := refs.Branch(b.name)
+	if errors.Is(err, gitrepo.ErrBranchNotFound) || errors.Is(err, gitrepo.ErrEmptyRemote) {
+		b.tip, b.tree = "", nil
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if tip == b.tip && !b.store.Damaged() {
+		return nil
+	}
+	commit, err := b.store.Fetch(ctx, tip)
+	if err != nil {
+		return fmt.Errorf("fetch branch %s: %w", b.name, err)
+	}
+	b.tip, b.tree = tip, commit.Tree()
+	return nil
+}
+
+// Hosts returns the names of the hosts that have a record, in order.
+func (b *Branch) Hosts() ([]string, error) {
+	if b.tree == nil {
+		return nil, nil
+	}
+	entries, err := fs.ReadDir(b.tree, "hosts")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read branch %s: %w", b.name, err)
+	}
+	var hosts []string
+	for _, e := range entries {
+		if e.IsDir() {
+			hosts = append(hosts, e.Name())
+		}
+	}
+	return hosts, nil
+}
+
+// Record returns a host's record, and nil when there is none. The caller must not
+// change it.
+func (b *Branch) Record(host string) (*Record, error) {
+	if b.tree == nil {
+		return nil, nil
+	}
+	blob, err := b.tree.Hash(path(host))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the record of host %s in branch %s: %w", host, b.name, err)
+	}
+	if c, ok := b.cache[host]; ok && c.blob == blob {
+		return c.record, nil
+	}
+	data, err := b.tree.ReadFileLimit(path(host), maxRecord)
+	if err != nil {
+		return nil, fmt.Errorf("read the record of host %s in branch %s: %w", host, b.name, err)
+	}
+	record, err := Parse(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s:%s: %w", b.name, path(host), err)
+	}
+	b.cache[host] = cached{blob, record}
+	return record, nil
+}
+
+// Save commits the given records (nil removes one) in a single commit, and pushes
+// it. The branch is created when it does not exist.
+//
+// Errors: those of [gitrepo.Store.Push]; a lost race is run again, and is
+// [gitrepo.ErrRaceLost] only when it was lost again and again.
+func (b *Branch) Save(ctx context.Context, records map[string]*Record, entry Entry) error {
+	for range maxPushes {
+		err := b.push(ctx, records, entry)
+		if !errors.Is(err, gitrepo.ErrRaceLost) {
+			return err
+		}
+		if err := pause(ctx, rand.N(maxPause)); err != nil {
+			return err
+		}
+		refs, err := b.remote.Refs(ctx)
+		if err != nil {
+			return err
+		}
+		if err := b.Load(ctx, refs); err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("push branch %s, %d times: %w", b.name, maxPushes, gitrepo.ErrRaceLost)
+}
+
+func (b *Branch) push(ctx context.Context, records map[string]*Record, entry Entry) error {
+	changes := map[string][]byte{}
+	if b.tip == "" {
+		changes["README.md"] = []byte(readme)
+	}
+	for host, record := range records {
+		changes[path(host)] = nil
+		if record == nil {
+			continue
+		}
+		data, err := record.YAML()
+		if err != nil {
+			return err
+		}
+		changes[path(host)] = data
+	}
+	author := b.author
+	author.When = entry.When
+	tip, err := b.store.Commit(ctx, gitrepo.CommitOptions{
+		Parent: b.tip, Changes: changes, Message: entry.message(), Author: author,
+	})
+	if err != nil {
+		return fmt.Errorf("commit to branch %s: %w", b.name, err)
+	}
+	if err := b.store.Push(ctx, tip, b.tip); err != nil {
+		return fmt.Errorf("push branch %s: %w", b.name, err)
+	}
+	return b.Load(ctx, gitrepo.Refs{}.With(b.name, tip))
+}
+
+// History returns the newest entries, newest first. A branch that does not exist
+// has none.
+func (b *Branch) History(ctx context.Context, limit int) ([]Entry, error) {
+	commits, err := b.remote.Log(ctx, b.name, limit)
+	if errors.Is(err, gitrepo.ErrBranchNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the log of branch %s: %w", b.name, err)
+	}
+	entries := make([]Entry, 0, len(commits))
+	for _, c := range commits {
+		entries = append(entries, parseEntry(c))
+	}
+	return entries, nil
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}

@@ -1,0 +1,92 @@
+package state
+
+import (
+	"bytes"
+	"fmt"
+	"time"
+
+	"sigs.k8s.io/yaml"
+
+	"github.com/gitsync/gitsync/container"
+	"github.com/gitsync/gitsync/container/types"
+)
+
+// Record says what was deployed to one host. container.FromYaml reads it too.
+type Record struct {
+	// SourceCommit is the full hash of the commit that was deployed.
+	SourceCommit string `json:"sourceCommit"`
+	// Tree is the hash of the host's directory in that commit.
+	Tree string `json:"tree,omitempty"`
+	// DeployedAt is when the record last changed.
+	DeployedAt time.Time `json:"deployedAt"`
+	// Failures says, by container, why it could not be deployed; the key "" stands
+	// for the host as a whole.
+	Failures map[string]string `json:"failures,omitempty"`
+	// PreviousState is what runs: each status has an ID only, since the record
+	// outlives the rest.
+	PreviousState container.ContainersState `json:"previousState,omitempty"`
+}
+
+// Parse reads a record. What it does not know is passed over, so that an older
+// gitsync reads what a newer one wrote.
+func Parse(data []byte) (*Record, error) {
+	r := &Record{}
+	if err := yaml.Unmarshal(data, r); err != nil {
+		return nil, fmt.Errorf("parse state record: %w", err)
+	}
+	for key, m := range r.PreviousState {
+		if m == nil {
+			return nil, fmt.Errorf("parse state record: container %q is null", key)
+		}
+	}
+	if len(r.PreviousState) > 0 {
+		if err := r.PreviousState.Validate(); err != nil {
+			return nil, fmt.Errorf("parse state record: %w", err)
+		}
+	}
+	return r, nil
+}
+
+// YAML returns the form that Parse reads. Same records have the same bytes.
+func (r *Record) YAML() ([]byte, error) {
+	plain := *r
+	plain.DeployedAt = r.DeployedAt.UTC().Truncate(time.Second)
+	plain.PreviousState = container.ContainersState{}
+	for key, m := range r.PreviousState {
+		stored := *m
+		stored.Container.Status = nil
+		if m.Container.Status.Exists() {
+			stored.Container.Status = &types.ContainerStatus{ID: m.Container.Status.ID}
+		}
+		plain.PreviousState[key] = &stored
+	}
+	data, err := yaml.Marshal(&plain)
+	if err != nil {
+		return nil, fmt.Errorf("write state record: %w", err)
+	}
+	return data, nil
+}
+
+// Same says whether both record the same, whenever that was written. The words of
+// a failure do not count, only which containers failed.
+func (r *Record) Same(other *Record) bool {
+	if r == nil || other == nil {
+		return r == other
+	}
+	a, errA := r.comparable().YAML()
+	b, errB := other.comparable().YAML()
+	return errA == nil && errB == nil && bytes.Equal(a, b)
+}
+
+func (r *Record) comparable() *Record {
+	c := *r
+	c.DeployedAt = time.Time{}
+	c.Failures = map[string]string{}
+	for key := range r.Failures {
+		c.Failures[key] = "failed"
+	}
+	return &c
+}
+
+// path returns where the record of a host is in the branch.
+func path(host string) string { return "hosts/" + host + "/state.yaml" }

@@ -1,0 +1,85 @@
+package sync
+
+import (
+	"context"
+	stdsync "sync"
+
+	"github.com/gitsync/gitsync/container"
+	"github.com/gitsync/gitsync/host"
+	"github.com/gitsync/gitsync/runtime"
+)
+
+// connections keeps runtimes open between cycles, one for each machine.
+type connections struct {
+	connect container.Connector
+	mu      stdsync.Mutex
+	open    map[string]*connection
+}
+
+type connection struct {
+	runtime runtime.Runtime
+	release func()
+}
+
+func newConnections(connect container.Connector) *connections {
+	return &connections{connect: connect, open: map[string]*connection{}}
+}
+
+// Connect implements container.Connector. The machine's address and the runtime's
+// own address make the key, so that a changed password opens no second
+// connection; drop forgets one that failed.
+func (c *connections) Connect(ctx context.Context, h host.Host, config container.RuntimeConfig) (runtime.Runtime, func(), error) {
+	key := connectionKey(h, config)
+	keep := func() {}
+	c.mu.Lock()
+	known := c.open[key]
+	c.mu.Unlock()
+	if known != nil {
+		return known.runtime, keep, nil
+	}
+	rt, release, err := c.connect(ctx, h, config)
+	if err != nil {
+		return nil, nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if known := c.open[key]; known != nil {
+		release()
+		return known.runtime, keep, nil
+	}
+	c.open[key] = &connection{rt, release}
+	return rt, keep, nil
+}
+
+// drop closes the connection of a machine, so that the next use opens a new one.
+func (c *connections) drop(h host.Host, config container.RuntimeConfig) {
+	key := connectionKey(h, config)
+	c.mu.Lock()
+	known := c.open[key]
+	delete(c.open, key)
+	c.mu.Unlock()
+	if known != nil {
+		known.release()
+	}
+}
+
+func (c *connections) close() {
+	c.mu.Lock()
+	open := c.open
+	c.open = map[string]*connection{}
+	c.mu.Unlock()
+	for _, known := range open {
+		known.release()
+	}
+}
+
+func connectionKey(h host.Host, config container.RuntimeConfig) string {
+	key := h.Address()
+	switch {
+	case config.Docker != nil:
+		key += " docker " + config.Docker.GetAddress()
+	case config.Memory != nil:
+		key += " memory " + config.Memory.GetAddress()
+	}
+	return key
+}

@@ -1,0 +1,21 @@
+// Package sync runs the cycle that makes hosts follow a Git repo.
+//
+// A cycle is a list of steps, each a function in a file of its own name:
+//
+//	fetch   one reference advertisement; objects only when a branch moved
+//	load    the commit's tree → desired state, the state branch → previous state
+//	check   what runs on the host now: one list, config files when they are due
+//	plan    compare the three: a pure function
+//	deploy  carry the plan out
+//	record  write what changed to the state branch, in one commit
+//	report  say what happened
+//
+// Check, plan and deploy are done for each host on its own, hosts in parallel: an
+// error, or a slow host, is that host's alone. A host whose directory does not
+// validate is left as it is, and so is one that is no longer in the repo.
+//
+// When Git cannot be reached, a running [Syncer] goes on with the commit that it
+// has, so that a container that stops is still started again.
+//
+// Not guaranteed: that a poll sees every commit; the newest one counts.
+package sync

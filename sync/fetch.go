@@ -1,0 +1,62 @@
+package sync
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/rs/zerolog"
+)
+
+// fetch reads the references, and the objects when a branch moved. When that
+// fails and an earlier cycle has a commit, the cycle goes on with that one.
+func (c *cycle) fetch(ctx context.Context) error {
+	if c.opts.Path != "" {
+		c.tree = os.DirFS(c.opts.Path)
+		if c.opts.Remote == nil {
+			return nil
+		}
+	}
+	err := c.fetchBranches(ctx)
+	if err != nil {
+		err = fmt.Errorf("fetch %s: %w", c.opts.Remote, err)
+		if c.commit == nil || ctx.Err() != nil {
+			return err
+		}
+		zerolog.Ctx(ctx).Error().Err(err).Str("commit", c.commit.Hash.Short()).
+			Msg("git: going on with the commit that is deployed")
+		c.result.GitErr = err
+	}
+	if c.opts.Path == "" {
+		c.result.Commit = c.commit
+		c.tree = hashedTree{c.commit.Tree()}
+	}
+	return nil
+}
+
+func (c *cycle) fetchBranches(ctx context.Context) error {
+	refs, err := c.opts.Remote.Refs(ctx)
+	if err != nil {
+		return err
+	}
+	if err := c.state.Load(ctx, refs); err != nil {
+		return err
+	}
+	if c.opts.Path != "" {
+		return nil
+	}
+	tip, err := refs.Branch(c.opts.Branch)
+	if err != nil {
+		return err
+	}
+	if c.commit != nil && c.commit.Hash == tip && !c.source.Damaged() {
+		return nil
+	}
+	commit, err := c.source.Fetch(ctx, tip)
+	if err != nil {
+		return err
+	}
+	c.result.Moved = c.commit == nil || c.commit.Hash != tip
+	c.commit = commit
+	return nil
+}

@@ -1,0 +1,88 @@
+package sync
+
+import (
+	"errors"
+	"path/filepath"
+	"time"
+
+	"github.com/gitsync/gitsync/container"
+	"github.com/gitsync/gitsync/gitrepo"
+	"github.com/gitsync/gitsync/runtime"
+)
+
+// Options say what to sync, and with what.
+type Options struct {
+	// Remote is the repo. Required unless Path is set.
+	Remote *gitrepo.Remote
+	// Branch is the branch to deploy.
+	Branch string
+	// StateBranch is where deployments are recorded.
+	StateBranch string
+	// Path is a directory to read instead of the branch, for plans only.
+	Path string
+	// Hosts are the hosts to handle; empty means all.
+	Hosts []string
+	// DataDir holds what is fetched. Empty keeps it in memory.
+	DataDir string
+	// Author is written on the commits of the state branch.
+	Author gitrepo.Signature
+	// Connector opens the hosts' runtimes; container.Connect by default. Runtimes
+	// are kept open between cycles.
+	Connector container.Connector
+	// Progress, when set, is told how far pulls are.
+	Progress func(runtime.PullProgress)
+	// Parallel is how many hosts are handled at once; 32 by default.
+	Parallel int
+	// CheckTimeout bounds the look at a host; 1 min by default.
+	CheckTimeout time.Duration
+	// FilesInterval is how often config files are read back from the hosts when
+	// nothing else asks for it; 5 min by default.
+	FilesInterval time.Duration
+	// Now is the clock; time.Now by default.
+	Now func() time.Time
+}
+
+func (o *Options) withDefaults() error {
+	if o.Remote == nil && o.Path == "" {
+		return errors.New("set the repo or a path")
+	}
+	if o.Remote != nil && (o.Branch == "" || o.StateBranch == "") {
+		return errors.New("set the branch and the state branch")
+	}
+	if o.Branch == o.StateBranch && o.Branch != "" {
+		return errors.New("the state branch must be another one than the branch that is deployed")
+	}
+	if o.Connector == nil {
+		o.Connector = container.Connect
+	}
+	if o.Parallel <= 0 {
+		o.Parallel = 32
+	}
+	if o.CheckTimeout <= 0 {
+		o.CheckTimeout = time.Minute
+	}
+	if o.FilesInterval <= 0 {
+		o.FilesInterval = 5 * time.Minute
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return nil
+}
+
+// storeDir returns where the objects of a branch are kept.
+func (o *Options) storeDir(name string) string {
+	if o.DataDir == "" {
+		return ""
+	}
+	return filepath.Join(o.DataDir, name)
+}
+
+// owner is what the containers' labels say: the repo, however it is reached, and
+// the branch.
+func (o *Options) owner() string {
+	if o.Remote == nil {
+		return ""
+	}
+	return o.Remote.Identity() + "#" + o.Branch
+}

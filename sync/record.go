@@ -1,0 +1,141 @@
+package sync
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/gitsync/gitsync/container"
+	"github.com/gitsync/gitsync/state"
+)
+
+// record writes the records that changed, all in one commit. When that fails the
+// next cycle finds the same difference and writes it then. It goes on for a while
+// after a cancellation, so that what was done is written down.
+func (c *cycle) record(ctx context.Context) error {
+	records := map[string]*state.Record{}
+	var changed []*HostResult
+	for _, h := range c.result.Hosts {
+		if h.deployment == nil || !h.Checked {
+			continue
+		}
+		c.unrecorded[h.Name] = append(c.unrecorded[h.Name], details(h)...)
+		if record := c.recordOf(h); record != nil {
+			records[h.Name] = record
+			changed = append(changed, h)
+		} else {
+			delete(c.unrecorded, h.Name)
+		}
+	}
+	if len(records) == 0 {
+		return nil
+	}
+	entry := state.Entry{
+		When: c.opts.Now(), Source: string(c.result.Commit.Hash), Result: state.Success,
+		Subject: subject(c.result.Commit.Hash.Short(), changed, records),
+		Hosts:   slices.Sorted(maps.Keys(records)),
+	}
+	for _, h := range changed {
+		entry.Details = append(entry.Details, c.unrecorded[h.Name]...)
+		if h.Err != nil {
+			entry.Result = state.Failure
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
+	defer cancel()
+	if err := c.state.Save(ctx, records, entry); err != nil {
+		return fmt.Errorf("record the deployment in branch %s (the next cycle tries again): %w", c.opts.StateBranch, err)
+	}
+	for _, h := range changed {
+		delete(c.unrecorded, h.Name)
+	}
+	c.result.Recorded = entry.Subject
+	return nil
+}
+
+// recordOf returns the host's new record, or nil when the old one says it all.
+func (c *cycle) recordOf(h *HostResult) *state.Record {
+	record := &state.Record{
+		SourceCommit:  string(c.result.Commit.Hash),
+		Tree:          h.Host.Tree,
+		DeployedAt:    c.opts.Now(),
+		Failures:      failures(h.Err),
+		PreviousState: h.deployment.ToExported().PreviousState,
+	}
+	old := h.Record
+	if old == nil {
+		if len(record.PreviousState) == 0 && len(record.Failures) == 0 {
+			return nil
+		}
+		return record
+	}
+	if old.Tree == record.Tree {
+		// The commit did not touch this host: it stays explained by the older one.
+		record.SourceCommit = old.SourceCommit
+	}
+	if old.Same(record) {
+		return nil
+	}
+	return record
+}
+
+// failures says which containers failed. The key "" stands for the whole host.
+func failures(err error) map[string]string {
+	if err == nil {
+		return nil
+	}
+	out := map[string]string{}
+	for _, e := range flatten(err) {
+		var failure *container.Failure
+		if errors.As(e, &failure) {
+			out[failure.Container] = failure.Err.Error()
+		} else {
+			out[""] = e.Error()
+		}
+	}
+	return out
+}
+
+// flatten takes joined errors apart.
+func flatten(err error) []error {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
+	}
+	var out []error
+	for _, e := range joined.Unwrap() {
+		out = append(out, flatten(e)...)
+	}
+	return out
+}
+
+// details has a line for each change of a host.
+func details(h *HostResult) []string {
+	var lines []string
+	failed := failures(h.Err)
+	for _, p := range h.Plan.Hosts {
+		for _, change := range p.Changes {
+			line := fmt.Sprintf("%s/%s: %s: %s", h.Name, change.Container, change.Kind, causeText(change))
+			if why, ok := failed[change.Container]; ok {
+				line += ": failed: " + why
+				delete(failed, change.Container)
+			}
+			lines = append(lines, line)
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(failed)) {
+		lines = append(lines, strings.TrimSuffix(h.Name+"/"+key, "/")+": failed: "+failed[key])
+	}
+	return lines
+}
+
+func causeText(change container.Change) string {
+	texts := make([]string, 0, len(change.Causes))
+	for _, cause := range change.Causes {
+		texts = append(texts, cause.Text)
+	}
+	return strings.Join(texts, "; ")
+}

@@ -1,0 +1,97 @@
+package sync
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/gitsync/gitsync/container"
+	"github.com/gitsync/gitsync/gitrepo"
+	"github.com/gitsync/gitsync/layout"
+	"github.com/gitsync/gitsync/state"
+)
+
+// Result is what a cycle, or a plan, came to.
+type Result struct {
+	// Commit is what was deployed; nil when nothing could be read, or a directory
+	// was read instead of a commit.
+	Commit *gitrepo.Commit
+	// Moved says that the commit is not the one of the last cycle.
+	Moved bool
+	// Hosts are in the order of their names.
+	Hosts []*HostResult
+	// Invalid are the hosts that do not validate. They are left as they are.
+	Invalid []string
+	// Mistakes are those of the invalid hosts.
+	Mistakes layout.Mistakes
+	// Gone are hosts that have a record and are no longer in the repo. They are
+	// left as they are.
+	Gone []string
+	// Recorded is the commit subject that was written to the state branch; empty
+	// when nothing was to be recorded.
+	Recorded string
+	// GitErr is why Git could not be read, when the cycle went on with the commit
+	// that it had.
+	GitErr error
+	// Err is why the cycle as a whole failed: Git could not be read, the state
+	// branch could not be written.
+	Err error
+}
+
+// HostResult is what a cycle came to on one host.
+type HostResult struct {
+	Name string
+	// Host is what the repo says.
+	Host layout.Host
+	// Record is what the state branch said before; nil when it had nothing.
+	Record *state.Record
+	// Checked says that the host answered.
+	Checked bool
+	// Current is what the look found.
+	Current container.Current
+	// Plan is what was, or would be, done.
+	Plan container.Plan
+	// Err is why the host did not converge.
+	Err error
+	// Waiting is when the host is tried again, after an error of an earlier cycle;
+	// zero when it was tried now.
+	Waiting time.Time
+
+	deployment *container.Deployment
+	memory     *memory
+}
+
+// Converged says whether everything is as the repo says.
+func (r *Result) Converged() bool {
+	if r.Err != nil || r.GitErr != nil || len(r.Mistakes) > 0 {
+		return false
+	}
+	for _, h := range r.Hosts {
+		if h.Err != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// HasChanges says whether any host's plan has something to do.
+func (r *Result) HasChanges() bool {
+	for _, h := range r.Hosts {
+		if !h.Plan.Empty() {
+			return true
+		}
+	}
+	return false
+}
+
+// Keys returns the keys of all containers that are wanted, recorded or there, in
+// order.
+func (h *HostResult) Keys() []string {
+	keys := slices.Collect(maps.Keys(h.Host.Containers))
+	keys = slices.AppendSeq(keys, maps.Keys(h.Current.Containers))
+	if h.Record != nil {
+		keys = slices.AppendSeq(keys, maps.Keys(h.Record.PreviousState))
+	}
+	slices.Sort(keys)
+	return slices.Compact(keys)
+}

@@ -1,0 +1,101 @@
+package sync
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gitsync/gitsync/container"
+	"github.com/gitsync/gitsync/state"
+)
+
+// recordTimeout bounds the push of the state branch.
+const recordTimeout = time.Minute
+
+// maxSubject is where the subject of a commit is cut.
+const maxSubject = 120
+
+// subject is the line that git log --oneline shows: a sentence of the deployment
+// diary.
+func subject(commit string, hosts []*HostResult, records map[string]*state.Record) string {
+	names := make([]string, 0, len(hosts))
+	var changes []container.Change
+	var failed []string
+	deployed := false
+	for _, h := range hosts {
+		names = append(names, h.Name)
+		for _, p := range h.Plan.Hosts {
+			changes = append(changes, p.Changes...)
+		}
+		for _, key := range sortedFailures(records[h.Name]) {
+			failed = append(failed, strings.TrimPrefix(key+": ", ": ")+records[h.Name].Failures[key])
+		}
+		deployed = deployed || h.Record == nil || h.Record.Tree != records[h.Name].Tree
+	}
+	where := hostList(names)
+	var text string
+	switch {
+	case len(failed) > 0:
+		text = fmt.Sprintf("Fail to deploy %s to %s: %s", commit, where, strings.Join(failed, "; "))
+	case len(changes) == 0 && deployed && !anyRecord(hosts):
+		text = fmt.Sprintf("Record what runs on %s", where)
+	case len(changes) == 0:
+		text = fmt.Sprintf("Record %s for %s: no container changes", commit, where)
+	case deployed:
+		text = fmt.Sprintf("Deploy %s to %s: %s", commit, where, summary(changes))
+	default:
+		text = fmt.Sprintf("Repair %s: %s", where, summary(changes))
+	}
+	return cut(strings.Join(strings.Fields(text), " "))
+}
+
+func anyRecord(hosts []*HostResult) bool {
+	return slices.ContainsFunc(hosts, func(h *HostResult) bool { return h.Record != nil })
+}
+
+func sortedFailures(r *state.Record) []string {
+	var keys []string
+	for key := range r.Failures {
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+func hostList(names []string) string {
+	if len(names) > 3 {
+		return fmt.Sprintf("%s, %s and %d more hosts", names[0], names[1], len(names)-2)
+	}
+	return strings.Join(names, ", ")
+}
+
+// summary says what one change is in full, and counts several.
+func summary(changes []container.Change) string {
+	if len(changes) == 1 {
+		return fmt.Sprintf("%s %s (%s)", changes[0].Kind, changes[0].Container, causeText(changes[0]))
+	}
+	var parts []string
+	for _, kind := range []container.Kind{
+		container.Create, container.Replace, container.Restart, container.Start,
+		container.Remove, container.Recover, container.Finish, container.Forget, container.Blocked,
+	} {
+		var keys []string
+		for _, c := range changes {
+			if c.Kind == kind {
+				keys = append(keys, c.Container)
+			}
+		}
+		if len(keys) > 0 {
+			parts = append(parts, string(kind)+" "+strings.Join(keys, " "))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+func cut(s string) string {
+	if runes := []rune(s); len(runes) > maxSubject {
+		return string(runes[:maxSubject-1]) + "…"
+	}
+	return s
+}

@@ -1,0 +1,99 @@
+package sync
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	stdsync "sync"
+	"time"
+
+	"github.com/gitsync/gitsync/gitrepo"
+	"github.com/gitsync/gitsync/layout"
+	"github.com/gitsync/gitsync/state"
+)
+
+// Syncer makes hosts follow a Git repo. Its methods may be called concurrently;
+// cycles run one after the other.
+type Syncer struct {
+	opts        Options
+	source      *gitrepo.Store
+	state       *state.Branch
+	loader      *layout.Loader
+	connections *connections
+
+	mu     stdsync.Mutex
+	commit *gitrepo.Commit
+	hosts  map[string]*memory
+	// unrecorded are the changes whose record could not be pushed yet, by host.
+	unrecorded map[string][]string
+}
+
+// memory is what is known of a host from earlier cycles of this process.
+type memory struct {
+	// failures counts the cycles that failed in a row.
+	failures int
+	// failedTree and err are those of the last failure.
+	failedTree string
+	err        error
+	// next is when a host that failed is tried again.
+	next time.Time
+	// filesAt is when config files were last read back, and filesTree the host's
+	// tree at that time.
+	filesAt   time.Time
+	filesTree string
+}
+
+// New returns a syncer. Nothing is read from the network yet.
+//
+// Errors: a data directory that another gitsync uses.
+func New(opts Options) (*Syncer, error) {
+	if err := opts.withDefaults(); err != nil {
+		return nil, err
+	}
+	s := &Syncer{
+		opts: opts, loader: layout.NewLoader(), connections: newConnections(opts.Connector),
+		hosts: map[string]*memory{}, unrecorded: map[string][]string{},
+	}
+	if opts.Remote == nil {
+		return s, nil
+	}
+	var err error
+	if s.source, err = gitrepo.OpenStore(opts.storeDir("source"), opts.Remote, opts.Branch); err != nil {
+		return nil, fmt.Errorf("open the store of branch %s: %w", opts.Branch, err)
+	}
+	if s.state, err = state.Open(opts.storeDir("state"), opts.Remote, opts.StateBranch, opts.Author); err != nil {
+		return nil, errors.Join(err, s.source.Close())
+	}
+	return s, nil
+}
+
+// Close lets go of stores and connections. The remote stays open.
+func (s *Syncer) Close() error {
+	s.connections.close()
+	if s.source == nil {
+		return nil
+	}
+	return errors.Join(s.source.Close(), s.state.Close())
+}
+
+// Repo returns the repo's address without credentials, or the path.
+func (s *Syncer) Repo() string {
+	if s.opts.Remote == nil {
+		return s.opts.Path
+	}
+	return s.opts.Remote.String()
+}
+
+// History returns the newest deployments, newest first.
+func (s *Syncer) History(ctx context.Context, limit int) ([]state.Entry, error) {
+	return s.state.History(ctx, limit)
+}
+
+func (s *Syncer) memory(host string) *memory {
+	m, ok := s.hosts[host]
+	if !ok {
+		m = &memory{}
+		s.hosts[host] = m
+	}
+	return m
+}
