@@ -1,0 +1,94 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+	"time"
+
+	"github.com/gitsync/gitsync/container"
+	"github.com/gitsync/gitsync/layout"
+	"github.com/gitsync/gitsync/sync"
+)
+
+// jsonPrinter prints one JSON document for programs. Fields are only ever added.
+type jsonPrinter struct{ out io.Writer }
+
+// planJSON is the output of gitsync plan --output json.
+type planJSON struct {
+	Type     string         `json:"type"`
+	Commit   string         `json:"commit,omitempty"`
+	Changes  bool           `json:"changes"`
+	Hosts    []hostPlanJSON `json:"hosts"`
+	Mistakes []mistakeJSON  `json:"mistakes,omitempty"`
+	Invalid  []string       `json:"invalid,omitempty"`
+	Gone     []string       `json:"gone,omitempty"`
+}
+
+type hostPlanJSON struct {
+	Host    string             `json:"host"`
+	Error   string             `json:"error,omitempty"`
+	Changes []container.Change `json:"changes"`
+	Steps   []container.Step   `json:"steps"`
+}
+
+// mistakeJSON is a line of gitsync validate --output json.
+type mistakeJSON struct {
+	File    string `json:"file"`
+	Line    int    `json:"line,omitempty"`
+	Column  int    `json:"column,omitempty"`
+	Message string `json:"message"`
+	Hint    string `json:"hint,omitempty"`
+}
+
+// statusJSON is the output of gitsync status --output json.
+type statusJSON struct {
+	Type       string          `json:"type"`
+	Commit     string          `json:"commit,omitempty"`
+	Converged  bool            `json:"converged"`
+	Containers []statusRow     `json:"containers"`
+	Hosts      []statusTrouble `json:"hosts"`
+	Mistakes   []mistakeJSON   `json:"mistakes,omitempty"`
+}
+
+type statusTrouble struct {
+	Host       string     `json:"host"`
+	Error      string     `json:"error,omitempty"`
+	DeployedAt *time.Time `json:"deployedAt,omitempty"`
+}
+
+func (p *jsonPrinter) write(v any) error {
+	enc := json.NewEncoder(p.out)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	return wrapWrite(enc.Encode(v))
+}
+
+func (p *jsonPrinter) plan(r *sync.Result) error {
+	doc := planJSON{
+		Type: "plan", Changes: r.HasChanges(), Hosts: []hostPlanJSON{},
+		Mistakes: mistakesJSON(r.Mistakes), Invalid: r.Invalid, Gone: r.Gone,
+	}
+	if r.Commit != nil {
+		doc.Commit = string(r.Commit.Hash)
+	}
+	for _, h := range r.Hosts {
+		host := hostPlanJSON{Host: h.Name, Changes: []container.Change{}, Steps: []container.Step{}}
+		if h.Err != nil {
+			host.Error = h.Err.Error()
+		}
+		for _, plan := range h.Plan.Hosts {
+			host.Changes = append(host.Changes, plan.Changes...)
+			host.Steps = append(host.Steps, plan.Steps()...)
+		}
+		doc.Hosts = append(doc.Hosts, host)
+	}
+	return p.write(doc)
+}
+
+func mistakesJSON(mistakes layout.Mistakes) []mistakeJSON {
+	out := []mistakeJSON{}
+	for _, m := range mistakes {
+		out = append(out, mistakeJSON{m.File, m.Line, m.Column, m.Message, m.Hint})
+	}
+	return out
+}

@@ -1,0 +1,40 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// newLogger writes to stderr: for people on a terminal, as JSON lines otherwise.
+func (s *settings) newLogger(stderr *os.File) (zerolog.Logger, error) {
+	level, err := zerolog.ParseLevel(s.logLevel)
+	if err != nil || level < zerolog.DebugLevel || level > zerolog.ErrorLevel {
+		return zerolog.Nop(), fmt.Errorf("--log-level %q: write debug, info, warn or error", s.logLevel)
+	}
+	t := newTerminal(stderr)
+	switch s.logFormat {
+	case "json":
+		return zerolog.New(stderr).Level(level).With().Timestamp().Logger(), nil
+	case "auto":
+		if !t.tty {
+			return zerolog.New(stderr).Level(level).With().Timestamp().Logger(), nil
+		}
+	case "text":
+	default:
+		return zerolog.Nop(), fmt.Errorf("--log-format %q: write text, json or auto", s.logFormat)
+	}
+	console := zerolog.ConsoleWriter{
+		Out: stderr, NoColor: !t.color, TimeFormat: time.TimeOnly,
+		// The library prints messages as they are.
+		FormatMessage: func(message any) string {
+			if message == nil {
+				return ""
+			}
+			return clean(fmt.Sprint(message))
+		},
+	}
+	return zerolog.New(console).Level(level).With().Timestamp().Logger(), nil
+}

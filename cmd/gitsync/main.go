@@ -1,0 +1,32 @@
+// Command gitsync deploys containers to plain Docker hosts from a Git repo.
+//
+// Each subcommand is in a file of its own name: run, plan, validate, status,
+// history, init, demo, version. settings.go reads flags, environment and config
+// file; terminal.go owns how we speak to people.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// version is stamped by the Makefile.
+var version = "dev"
+
+func main() {
+	os.Exit(Main(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// Main runs the command and returns its exit code. The first SIGINT or SIGTERM
+// cancels the context, so that the step in hand is finished; the second one ends
+// the process as if it had not been caught.
+func Main(args []string, stdout, stderr *os.File) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+	root := newRootCommand(stdout, stderr)
+	root.SetArgs(args)
+	return exitCode(root.ExecuteContext(ctx), newTerminal(stderr))
+}

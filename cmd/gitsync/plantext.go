@@ -1,0 +1,139 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/gitsync/gitsync/container"
+	"github.com/gitsync/gitsync/sync"
+)
+
+// textPrinter prints for people.
+type textPrinter struct{ *terminal }
+
+// signs are what a glance at a plan should find.
+var signs = map[container.Kind]string{
+	container.Create: "+", container.Replace: "~", container.Start: ">", container.Restart: ">",
+	container.Remove: "-", container.Forget: "-", container.Finish: ">", container.Recover: "~",
+	container.Blocked: "!",
+}
+
+func (t *textPrinter) plan(r *sync.Result) error {
+	var b strings.Builder
+	if r.Commit != nil {
+		fmt.Fprintf(&b, "Plan for commit %s %q\n", t.bold(r.Commit.Hash.Short()), clean(r.Commit.Subject))
+	}
+	for _, h := range r.Hosts {
+		t.hostPlan(&b, h)
+	}
+	for _, m := range r.Mistakes {
+		fmt.Fprintf(&b, "\n%s%s\n", t.red("error: "), clean(m.Error()))
+	}
+	for _, name := range r.Invalid {
+		fmt.Fprintf(&b, "\n%s: left as it is, its directory does not validate\n", t.bold(clean(name)))
+	}
+	for _, name := range r.Gone {
+		fmt.Fprintf(&b, "\n%s: no longer in the repo, its containers are left as they are\n", t.bold(clean(name)))
+	}
+	fmt.Fprintf(&b, "\n%s\n", t.total(r))
+	_, err := fmt.Fprint(t.out, b.String())
+	return wrapWrite(err)
+}
+
+func (t *textPrinter) hostPlan(b *strings.Builder, h *sync.HostResult) {
+	fmt.Fprintf(b, "\n%s\n", t.bold(clean(h.Name)))
+	if h.Err != nil {
+		for line := range strings.Lines(h.Err.Error()) {
+			fmt.Fprintf(b, "  %s%s\n", t.red("error: "), clean(strings.TrimSpace(line)))
+		}
+		return
+	}
+	if h.Plan.Empty() {
+		fmt.Fprintf(b, "  %s\n", t.dim("no changes"))
+	}
+	for _, p := range h.Plan.Hosts {
+		width := 0
+		for _, c := range p.Changes {
+			width = max(width, len(c.Container))
+		}
+		for _, c := range p.Changes {
+			head := fmt.Sprintf("%s %-7s  %-*s", signs[c.Kind], c.Kind, width, clean(c.Container))
+			for i, cause := range c.Causes {
+				if i > 0 {
+					head = strings.Repeat(" ", 11+width)
+				}
+				fmt.Fprintf(b, "  %s  %s\n", t.kindColor(c.Kind, head), clean(cause.Text))
+			}
+		}
+		for i, s := range p.Steps() {
+			fmt.Fprintf(b, "  %s\n", t.dim(fmt.Sprintf("%4d. %s", i+1, clean(s.String()))))
+		}
+	}
+}
+
+func (t *textPrinter) kindColor(k container.Kind, s string) string {
+	switch k {
+	case container.Create:
+		return t.green(s)
+	case container.Remove, container.Blocked:
+		return t.red(s)
+	}
+	return t.yellow(s)
+}
+
+// total is the last line of a plan.
+func (t *textPrinter) total(r *sync.Result) string {
+	counts := map[container.Kind]int{}
+	failed := len(r.Invalid)
+	for _, h := range r.Hosts {
+		if h.Err != nil {
+			failed++
+		}
+		for _, p := range h.Plan.Hosts {
+			for _, c := range p.Changes {
+				counts[c.Kind]++
+			}
+		}
+	}
+	var parts []string
+	for _, kind := range []container.Kind{
+		container.Create, container.Replace, container.Restart, container.Start, container.Remove,
+		container.Recover, container.Finish, container.Forget,
+	} {
+		if counts[kind] > 0 {
+			parts = append(parts, fmt.Sprintf("%d to %s", counts[kind], kind))
+		}
+	}
+	if counts[container.Blocked] > 0 {
+		parts = append(parts, fmt.Sprintf("%d blocked", counts[container.Blocked]))
+	}
+	text := plural(len(r.Hosts)+len(r.Invalid), "host") + ": "
+	if len(parts) == 0 {
+		text += "no changes"
+	}
+	text += strings.Join(parts, ", ")
+	if failed > 0 {
+		text += ", " + t.red(plural(failed, "host")+" cannot be planned")
+	}
+	return text + "."
+}
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// blocked says whether a person must act before the plan can be carried out.
+func blocked(r *sync.Result) bool {
+	for _, h := range r.Hosts {
+		for _, p := range h.Plan.Hosts {
+			if slices.ContainsFunc(p.Changes, func(c container.Change) bool { return c.Kind == container.Blocked }) {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gitsync/gitsync/sync"
+)
+
+// runOptions are the flags of gitsync run.
+type runOptions struct {
+	interval time.Duration
+	schedule string
+	once     bool
+}
+
+func newRunCommand(s *settings) *cobra.Command {
+	var opts runOptions
+	cmd := &cobra.Command{
+		Use:   "run --repo URL",
+		Short: "Make the hosts follow the repo",
+		Long: `run deploys the tip of the branch, and again each time that it moves. A container
+that was removed or stopped by hand is started again at the next poll.
+
+SIGTERM lets the step in hand finish and then stops, within seconds; a second
+one stops at once.
+
+EXIT STATUS
+  0  with --once: everything is as the repo says; else: stopped by a signal
+  1  with --once: something failed; else: gitsync could not start`,
+		Example: `  gitsync run --repo https://example.com/acme/infra.git
+  gitsync run --repo git@example.com:acme/infra.git --git-ssh-key /etc/gitsync/key --host web1
+  gitsync run --repo /srv/git/infra.git --once            # from cron
+  gitsync run --repo /srv/git/infra.git --schedule '*/5 * * * *'`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return runRun(cmd.Context(), s, opts, os.Stderr)
+		},
+	}
+	s.addRepoFlags(cmd.Flags())
+	cmd.Flags().DurationVar(&opts.interval, "interval", 30*time.Second, "time between two polls, give or take a tenth")
+	cmd.Flags().StringVar(&opts.schedule, "schedule", "", "cron `EXPRESSION` for the polls, instead of an interval")
+	cmd.Flags().BoolVar(&opts.once, "once", false, "run one cycle and exit")
+	return cmd
+}
+
+func (o runOptions) schedules() (sync.Schedule, error) {
+	if o.schedule != "" {
+		return sync.Cron(o.schedule)
+	}
+	return sync.Every(o.interval)
+}
+
+func runRun(ctx context.Context, s *settings, opts runOptions, stderr *os.File) error {
+	if opts.once && opts.schedule != "" {
+		return errors.New("give either --once or --schedule, not both")
+	}
+	schedule, err := opts.schedules()
+	if err != nil {
+		return err
+	}
+	log, err := s.newLogger(stderr)
+	if err != nil {
+		return err
+	}
+	t := newTerminal(stderr)
+	progress := newProgress(t)
+	syncer, closeSyncer, err := s.openSyncer("", true, progress.report())
+	if err != nil {
+		return err
+	}
+	defer closeSyncer()
+	ctx = log.WithContext(ctx)
+	if !opts.once {
+		log.Info().Str("version", version).Str("repo", syncer.Repo()).Str("branch", s.branch).Msg("gitsync runs")
+		err := syncer.Run(ctx, schedule)
+		log.Info().Msg("gitsync stops")
+		return err
+	}
+	result := syncer.Cycle(ctx)
+	if result.Converged() {
+		return nil
+	}
+	printTrouble(t, result)
+	return exitStatus(exitError)
+}
+
+// printTrouble says what kept a cycle from converging.
+func printTrouble(t *terminal, r *sync.Result) {
+	if r.Err != nil {
+		t.error(r.Err)
+	}
+	if r.GitErr != nil {
+		t.error(r.GitErr)
+	}
+	for _, m := range r.Mistakes {
+		t.error(m)
+	}
+	for _, h := range r.Hosts {
+		if h.Err != nil {
+			t.error(h.Err)
+		}
+	}
+}

@@ -1,0 +1,191 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gitsync/gitsync/container"
+	"github.com/gitsync/gitsync/container/types"
+	"github.com/gitsync/gitsync/sync"
+)
+
+func newStatusCommand(s *settings) *cobra.Command {
+	var output string
+	cmd := &cobra.Command{
+		Use:   "status --repo URL",
+		Short: "Show what runs, beside what should",
+		Long: `status prints a row for each container: the image that the repo wants, what the host
+says, the commit that the container came from, and what is wrong. It touches
+nothing.
+
+EXIT STATUS
+  0  everything is as the repo says
+  1  something is not, or could not be found out`,
+		Example: `  gitsync status --repo git@example.com:acme/infra.git
+  gitsync status --repo /srv/git/infra.git --host web1 --output json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return runStatus(cmd.Context(), s, output, os.Stdout, os.Stderr)
+		},
+	}
+	s.addRepoFlags(cmd.Flags())
+	addOutputFlag(cmd, &output)
+	return cmd
+}
+
+func runStatus(ctx context.Context, s *settings, output string, stdout, stderr *os.File) error {
+	p, err := newPrinter(output, stdout)
+	if err != nil {
+		return err
+	}
+	result, err := s.look(ctx, "", stderr)
+	if err != nil {
+		return err
+	}
+	if result.Err != nil {
+		return result.Err
+	}
+	if err := p.status(result); err != nil {
+		return err
+	}
+	if !result.Converged() || result.HasChanges() {
+		return exitStatus(exitError)
+	}
+	return nil
+}
+
+// statusRow is one container in a status.
+type statusRow struct {
+	Host      string `json:"host"`
+	Container string `json:"container"`
+	// Desired is the image that the repo wants; empty when it wants none.
+	Desired string `json:"desired,omitempty"`
+	// Running is the container's status, or gone.
+	Running string `json:"running"`
+	// Since is the engine's own word for how long.
+	Since string `json:"since,omitempty"`
+	// Commit is the commit that the container came from.
+	Commit string `json:"commit,omitempty"`
+	// Problem is what is wrong; empty when nothing is.
+	Problem string `json:"problem,omitempty"`
+}
+
+// statusRows returns the rows of a host, by container.
+func statusRows(h *sync.HostResult) []statusRow {
+	problems := map[string]string{}
+	for _, p := range h.Plan.Hosts {
+		for _, c := range p.Changes {
+			problems[c.Container] = pending(c)
+		}
+	}
+	if h.Record != nil {
+		for key, why := range h.Record.Failures {
+			if problems[key] != "" {
+				problems[key] = why
+			}
+		}
+	}
+	var rows []statusRow
+	for _, key := range h.Keys() {
+		row := statusRow{Host: h.Name, Container: key, Running: container.StatusMissing, Problem: problems[key]}
+		if m := h.Host.Containers[key]; m != nil {
+			row.Desired = m.Container.Config.Image
+		}
+		if !h.Checked {
+			row.Running = container.StatusUnknown
+		} else if main := h.Current.Containers[key].Main; main != nil {
+			row.Running, row.Since = main.Status, since(main)
+			row.Commit = main.Labels[container.LabelCommit]
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+// pending says what a change that was not made yet means.
+func pending(c container.Change) string {
+	texts := make([]string, 0, len(c.Causes))
+	for _, cause := range c.Causes {
+		texts = append(texts, cause.Text)
+	}
+	return strings.Join(texts, "; ")
+}
+
+// since shortens the engine's sentence: "Up 3 hours (healthy)" to "3 hours
+// (healthy)".
+func since(row *types.ContainerSummary) string {
+	if row.Detail == "" {
+		return row.Created.UTC().Format("2006-01-02 15:04")
+	}
+	return strings.TrimPrefix(row.Detail, "Up ")
+}
+
+func (t *textPrinter) status(r *sync.Result) error {
+	if r.Commit != nil {
+		fmt.Fprintf(t.out, "Commit %s %q, %s\n\n", t.bold(r.Commit.Hash.Short()), clean(r.Commit.Subject),
+			r.Commit.When.Local().Format("2006-01-02 15:04"))
+	}
+	w := tabwriter.NewWriter(t.out, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(w, "HOST\tCONTAINER\tDESIRED\tRUNNING\tSINCE\tCOMMIT\tPROBLEM")
+	for _, h := range r.Hosts {
+		for _, row := range statusRows(h) {
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", clean(row.Host), clean(row.Container), orDash(row.Desired),
+				row.Running, orDash(clean(row.Since)), orDash(shortHash(row.Commit)), orDash(clean(row.Problem)))
+		}
+	}
+	err := w.Flush()
+	for _, h := range r.Hosts {
+		if h.Err != nil {
+			t.error(h.Err)
+		}
+	}
+	for _, m := range r.Mistakes {
+		t.error(m)
+	}
+	for _, name := range r.Gone {
+		fmt.Fprintf(t.out, "%s: no longer in the repo, its containers are left as they are\n", clean(name))
+	}
+	return wrapWrite(err)
+}
+
+func (p *jsonPrinter) status(r *sync.Result) error {
+	doc := statusJSON{Type: "status", Converged: r.Converged() && !r.HasChanges(), Containers: []statusRow{}, Hosts: []statusTrouble{}}
+	if r.Commit != nil {
+		doc.Commit = string(r.Commit.Hash)
+	}
+	for _, h := range r.Hosts {
+		doc.Containers = append(doc.Containers, statusRows(h)...)
+		host := statusTrouble{Host: h.Name}
+		if h.Err != nil {
+			host.Error = h.Err.Error()
+		}
+		if h.Record != nil {
+			host.DeployedAt = &h.Record.DeployedAt
+		}
+		doc.Hosts = append(doc.Hosts, host)
+	}
+	for _, name := range r.Invalid {
+		doc.Hosts = append(doc.Hosts, statusTrouble{Host: name, Error: "its directory does not validate"})
+	}
+	doc.Mistakes = mistakesJSON(r.Mistakes)
+	return p.write(doc)
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+func shortHash(hash string) string {
+	if len(hash) > 7 {
+		return hash[:7]
+	}
+	return hash
+}

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gitsync/gitsync/layout"
+)
+
+func newValidateCommand(s *settings) *cobra.Command {
+	var output string
+	cmd := &cobra.Command{
+		Use:   "validate [DIR]",
+		Short: "Check the files of a repo",
+		Long: `validate reads hosts/*/ in DIR (default: the current directory) as run would, and
+prints every mistake as file:line:column. It needs neither Docker nor a network.
+
+EXIT STATUS
+  0  every host validates
+  1  there are mistakes, or no hosts`,
+		Example: `  gitsync validate
+  gitsync validate infra --output json`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			dir := "."
+			if len(args) == 1 {
+				dir = args[0]
+			}
+			return runValidate(cmd.Context(), dir, output, os.Stdout)
+		},
+	}
+	addOutputFlag(cmd, &output)
+	return cmd
+}
+
+func runValidate(ctx context.Context, dir, output string, stdout *os.File) error {
+	if output != "text" && output != "json" {
+		return fmt.Errorf("--output %q: write text or json", output)
+	}
+	if info, err := os.Stat(dir); err != nil {
+		return err
+	} else if !info.IsDir() {
+		return fmt.Errorf("%s is no directory", dir)
+	}
+	repo, err := layout.NewLoader().Load(ctx, os.DirFS(dir), layout.Options{})
+	if err != nil {
+		return fmt.Errorf("%s: %w", dir, err)
+	}
+	mistakes := repo.Mistakes()
+	if output == "json" {
+		if err := (&jsonPrinter{stdout}).write(struct {
+			Type     string        `json:"type"`
+			Valid    bool          `json:"valid"`
+			Mistakes []mistakeJSON `json:"mistakes"`
+		}{"validate", len(mistakes) == 0, mistakesJSON(mistakes)}); err != nil {
+			return err
+		}
+	} else if err := printMistakes(newTerminal(stdout), repo, mistakes); err != nil {
+		return err
+	}
+	if len(mistakes) > 0 {
+		return exitStatus(exitError)
+	}
+	return nil
+}
+
+func printMistakes(t *terminal, repo *layout.Repo, mistakes layout.Mistakes) error {
+	var errs []error
+	line := func(format string, args ...any) {
+		_, err := fmt.Fprintf(t.out, format, args...)
+		errs = append(errs, err)
+	}
+	for _, m := range mistakes {
+		line("%s\n", clean(m.Error()))
+	}
+	if len(mistakes) > 0 {
+		line("%s\n", t.red(fmt.Sprintf("%s in %s.", plural(len(mistakes), "mistake"), plural(len(repo.Invalid), "host"))))
+		return wrapWrite(errors.Join(errs...))
+	}
+	containers := 0
+	for _, h := range repo.Hosts {
+		containers += len(h.Containers)
+	}
+	line("%s %s, %s.\n", t.green("valid:"), plural(len(repo.Hosts), "host"), plural(containers, "container"))
+	return wrapWrite(errors.Join(errs...))
+}

@@ -1,0 +1,241 @@
+package demo
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gitsync/gitsync/examples"
+)
+
+// volume is the named volume of examples/repo, under a name of the tour's own.
+const volume = "gitsync-demo-store"
+
+// makeRepo makes the remote from examples/repo, with images, ports and paths of
+// the tour's own.
+func (d *tour) makeRepo(ctx context.Context) error {
+	d.chapter("A Git repo says what runs where")
+	replace := []string{
+		examples.Image, firstImage,
+		"gitsync-example-store", volume,
+		"/tmp/gitsync-example", filepath.Join(d.dir, "files"),
+	}
+	d.ports = map[string]int{}
+	for _, published := range []string{"18081", "18082", "18083"} {
+		port, err := freePort(ctx)
+		if err != nil {
+			return err
+		}
+		d.ports[published] = port
+		replace = append(replace, published, strconv.Itoa(port))
+	}
+	if err := copyRepo(examples.Repo(), d.clone(), strings.NewReplacer(replace...)); err != nil {
+		return err
+	}
+	d.say("This is examples/repo, with free ports and the tour's own image:")
+	d.show("cat", "infra/hosts/web1/containers.yaml")
+	data, err := os.ReadFile(filepath.Join(d.clone(), "hosts", "web1", "containers.yaml"))
+	if err != nil {
+		return err
+	}
+	d.print(data)
+	if err := d.git(ctx, d.dir, "init", "--quiet", "--bare", "-b", "main", d.remote()); err != nil {
+		return err
+	}
+	if err := d.git(ctx, d.clone(), "init", "--quiet", "-b", "main"); err != nil {
+		return err
+	}
+	if err := d.git(ctx, d.clone(), "remote", "add", "origin", d.remote()); err != nil {
+		return err
+	}
+	return d.commit(ctx, "Start with three hosts")
+}
+
+func (d *tour) deploy(ctx context.Context) error {
+	d.chapter("Deploy it")
+	if err := d.gitsync(ctx, "plan"); err != nil {
+		return err
+	}
+	if err := d.gitsync(ctx, "run", "--once"); err != nil {
+		return err
+	}
+	if err := d.gitsync(ctx, "status"); err != nil {
+		return err
+	}
+	return d.askAll(ctx, "v1")
+}
+
+func (d *tour) change(ctx context.Context) error {
+	d.chapter("Change it by a commit")
+	name := filepath.Join(d.clone(), "hosts", "web1", "containers.yaml")
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	changed := bytes.ReplaceAll(data, []byte(firstImage), []byte(secondImage))
+	if err := os.WriteFile(name, changed, 0o644); err != nil {
+		return err
+	}
+	d.show("git", "diff", "--unified=0")
+	output, err := run(ctx, d.clone(), gitEnv, "git", "diff", "--unified=0")
+	if err != nil {
+		return err
+	}
+	d.print(output)
+	if err := d.commit(ctx, "Move hello to v2"); err != nil {
+		return err
+	}
+	if err := d.gitsync(ctx, "plan"); err != nil {
+		return err
+	}
+	if err := d.gitsync(ctx, "run", "--once"); err != nil {
+		return err
+	}
+	return d.ask(ctx, "18081", "v2")
+}
+
+// breakAndRepair lets the daemon run, removes a container behind its back, and
+// waits until it is there again.
+func (d *tour) breakAndRepair(ctx context.Context) (err error) {
+	d.chapter("Break it by hand, and see it repaired")
+	d.say("gitsync runs as a daemon now, and polls every second:")
+	args := d.args("run", "--interval", "1s", "--log-format", "text")
+	d.show("gitsync", append(args, "&")...)
+	var log bytes.Buffer
+	daemon := exec.CommandContext(ctx, d.binary, args...)
+	daemon.Stdout, daemon.Stderr = &log, &log
+	daemon.Cancel = func() error { return daemon.Process.Signal(os.Interrupt) }
+	daemon.WaitDelay = 30 * time.Second
+	if err := daemon.Start(); err != nil {
+		return err
+	}
+	defer func() {
+		_ = daemon.Process.Signal(os.Interrupt)
+		err = errors.Join(err, daemon.Wait())
+		d.say("What the daemon logged:")
+		d.print(log.Bytes())
+	}()
+	world, err := d.world()
+	if err != nil {
+		return err
+	}
+	before, err := world.Find(ctx, "hello")
+	if err != nil {
+		return err
+	}
+	d.show("docker", "rm", "-f", "hello")
+	started := time.Now()
+	if err := errors.Join(world.Stop(ctx, before.ID), world.Delete(ctx, before.ID)); err != nil {
+		return err
+	}
+	err = eventually(ctx, "hello runs again", func() bool {
+		row, err := world.Find(ctx, "hello")
+		return err == nil && row.ID != before.ID && row.Status == "running"
+	})
+	if err != nil {
+		return err
+	}
+	d.say("hello is back after %s.", time.Since(started).Round(10*time.Millisecond))
+	return d.ask(ctx, "18081", "v2")
+}
+
+func (d *tour) history(ctx context.Context) error {
+	d.chapter("The state branch is the history")
+	if err := d.gitsync(ctx, "history"); err != nil {
+		return err
+	}
+	d.show("git", "log", "--oneline", "gitsync/state")
+	output, err := run(ctx, d.remote(), gitEnv, "git", "log", "--oneline", "gitsync/state")
+	d.print(output)
+	return err
+}
+
+// askAll asks all containers who they are.
+func (d *tour) askAll(ctx context.Context, version string) error {
+	for _, published := range []string{"18081", "18082", "18083"} {
+		if err := d.ask(ctx, published, version); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ask asks a container who it is, and waits until it answers with this version.
+func (d *tour) ask(ctx context.Context, published, version string) error {
+	if d.memory {
+		return nil
+	}
+	url := fmt.Sprintf("http://127.0.0.1:%d", d.ports[published])
+	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	var answer []byte
+	err := eventually(ctx, url+" answers with "+version, func() bool {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+		if err != nil {
+			return false
+		}
+		response, err := client.Do(request)
+		if err != nil {
+			return false
+		}
+		defer func() { _ = response.Body.Close() }()
+		answer, err = io.ReadAll(io.LimitReader(response.Body, 4096))
+		return err == nil && bytes.Contains(answer, []byte("Version: "+version))
+	})
+	d.show("curl", url)
+	d.print(answer)
+	return err
+}
+
+// eventually waits, for half a minute at most, until the condition holds.
+func eventually(ctx context.Context, what string, condition func() bool) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	ticker := time.NewTicker(50 * time.Millisecond)
+	defer ticker.Stop()
+	for !condition() {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("wait until %s: %w", what, ctx.Err())
+		case <-ticker.C:
+		}
+	}
+	return nil
+}
+
+func freePort(ctx context.Context) (int, error) {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = listener.Close() }()
+	return listener.Addr().(*net.TCPAddr).Port, nil
+}
+
+// copyRepo writes the files of a repo into a directory, with replacements.
+func copyRepo(repo fs.FS, dir string, replacer *strings.Replacer) error {
+	return fs.WalkDir(repo, ".", func(p string, entry fs.DirEntry, err error) error {
+		target := filepath.Join(dir, filepath.FromSlash(p))
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() {
+			return os.MkdirAll(target, 0o755)
+		}
+		data, err := fs.ReadFile(repo, p)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(target, []byte(replacer.Replace(string(data))), 0o644)
+	})
+}
