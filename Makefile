@@ -1,0 +1,69 @@
+# gitsync. `make` lists what there is.
+SHELL       := /bin/bash
+.DELETE_ON_ERROR:
+VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS     := -s -w -X main.version=$(VERSION)
+GOLANGCI    := .tools/bin/golangci-lint
+FUZZTIME    ?= 3s
+TESTTIMEOUT ?= 20m
+GOTESTFLAGS ?=
+
+.PHONY: help
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build bin/gitsync: static, trimmed, version stamped
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/gitsync ./cmd/gitsync
+
+.PHONY: demo
+demo: build ## a tour: deploy, change, break and repair, on this machine
+	bin/gitsync demo
+
+.PHONY: test
+test: docker-state ## all tests, with the race detector, and a few seconds of each fuzz target
+	go vet ./...
+	go test -race -timeout $(TESTTIMEOUT) $(GOTESTFLAGS) ./...
+	$(MAKE) --no-print-directory fuzz
+
+.PHONY: test-long
+test-long: ## all tests at length
+	GITSYNC_LONG=1 $(MAKE) test FUZZTIME=60s TESTTIMEOUT=60m
+
+.PHONY: docker-state
+docker-state:
+	@if version=$$(docker version --format '{{.Server.Version}}' 2>/dev/null); then \
+		echo "Docker $$version answers: the tests use it."; \
+	elif [ -n "$$GITSYNC_REQUIRE_DOCKER" ]; then \
+		echo "Docker does not answer, and GITSYNC_REQUIRE_DOCKER is set." >&2; exit 1; \
+	else \
+		echo "Docker does not answer: the tests that need it are skipped, and the memory runtime is tested instead."; \
+	fi
+
+.PHONY: fuzz
+fuzz: ## run each fuzz target for FUZZTIME (3s)
+	@set -e; grep -rlE '^func Fuzz' --include='*_test.go' . | while read -r file; do \
+		dir=$$(dirname "$$file"); \
+		for target in $$(grep -oE '^func Fuzz[A-Za-z0-9_]+' "$$file" | cut -d' ' -f2); do \
+			echo "fuzz $$dir $$target"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$dir" </dev/null; \
+		done; \
+	done
+
+.PHONY: bench
+bench: ## benchmarks, as ratios to a floor measured in the same run
+	go test -run '^$$' -bench . -benchtime 10x ./...
+
+.PHONY: lint
+lint: $(GOLANGCI) ## golangci-lint, gofmt, tidy modules
+	@test -z "$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go'))" || { gofmt -l $$(git ls-files -co --exclude-standard '*.go'); echo "run gofmt -w" >&2; exit 1; }
+	go mod tidy -diff
+	$(GOLANGCI) run ./...
+
+# Built from the module proxy, at the version that tools/go.mod pins.
+$(GOLANGCI): tools/go.mod
+	cd tools && CGO_ENABLED=0 go build -o ../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin .tools
