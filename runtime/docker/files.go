@@ -164,13 +164,18 @@ func (r *Runtime) Stat(ctx context.Context, id string, paths []string) (map[stri
 	modes := map[string]os.FileMode{}
 	for _, p := range paths {
 		stat, err := r.api.ContainerStatPath(ctx, id, p)
-		if cerrdefs.IsNotFound(err) && !strings.Contains(strings.ToLower(err.Error()), "no such container") {
-			continue
-		}
-		if err != nil {
+		switch {
+		case err == nil:
+			modes[p] = stat.Mode
+		case !cerrdefs.IsNotFound(err):
 			return nil, fmt.Errorf("look at %s: %w", p, r.classify(ctx, err))
 		}
-		modes[p] = stat.Mode
+	}
+	if len(modes) < len(paths) {
+		// The answer does not tell whether the path or the container is missing.
+		if status, err := r.Status(ctx, id); err != nil || !status.Exists() {
+			return nil, errors.Join(err, fmt.Errorf("look into container %s: %w", short(id), runtime.ErrNotFound))
+		}
 	}
 	return modes, nil
 }

@@ -126,7 +126,7 @@ func (r *Runtime) Stop(ctx context.Context, id string) error {
 // Rename implements runtime.Renamer.
 func (r *Runtime) Rename(ctx context.Context, id, name string) error {
 	err := r.api.ContainerRename(ctx, id, name)
-	if err != nil && !strings.Contains(err.Error(), "same as its current name") {
+	if err != nil && !strings.Contains(err.Error(), "same name as its current name") {
 		return fmt.Errorf("rename container %s to %s: %w", short(id), name, r.classify(ctx, err))
 	}
 	return nil

@@ -108,4 +108,3 @@ func restartPolicy(policy string) container.RestartPolicy {
 	count, _ := strconv.Atoi(retries)
 	return container.RestartPolicy{Name: container.RestartPolicyMode(name), MaximumRetryCount: count}
 }
-

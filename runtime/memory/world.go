@@ -54,8 +54,8 @@ type fileEntry struct {
 }
 
 // update runs an action on the world, alone: no other goroutine, and where there
-// is a file no other process, sees it half done. What an action changed is kept
-// only when it returns no error.
+// is a file no other process, sees it half done. An action that returns an error
+// has changed nothing.
 func (w *World) update(action func(*worldData) error) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -96,6 +96,17 @@ func (d *worldData) init() {
 	}
 	if d.Missing == nil {
 		d.Missing = map[string]bool{}
+	}
+	// JSON leaves out what is empty.
+	for _, c := range d.Containers {
+		if c.Files == nil {
+			c.Files = map[string]*fileEntry{}
+		}
+	}
+	for name, files := range d.Volumes {
+		if files == nil {
+			d.Volumes[name] = map[string]*fileEntry{}
+		}
 	}
 }
 

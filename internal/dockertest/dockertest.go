@@ -1,0 +1,127 @@
+package dockertest
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"crypto/rand"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	goruntime "runtime"
+	"strings"
+	stdsync "sync"
+	"testing"
+	"time"
+
+	"github.com/gitsync/gitsync/runtime/docker"
+)
+
+// cleanupTimeout bounds the removal of what a test made.
+const cleanupTimeout = 2 * time.Minute
+
+// Require returns the engine, or skips the test, or fails it where
+// GITSYNC_REQUIRE_DOCKER is set.
+func Require(t testing.TB) *docker.Runtime {
+	t.Helper()
+	rt, err := (&docker.Config{}).New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	engine := rt.(*docker.Runtime)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if _, err := engine.List(ctx, map[string]string{"io.gitsync.test": "none"}); err != nil {
+		if os.Getenv("GITSYNC_REQUIRE_DOCKER") != "" {
+			t.Fatalf("Docker is required: %v", err)
+		}
+		t.Skipf("this test needs Docker: %v", err)
+	}
+	t.Cleanup(func() { _ = engine.Close() })
+	return engine
+}
+
+// Name returns a name that nobody else has.
+func Name(base string) string {
+	return "gitsync-test-" + base + "-" + strings.ToLower(rand.Text()[:8])
+}
+
+// Image returns an image that runs the probe (see the package probe), under a
+// reference of its own, which is removed at the end of the test. Its /etc/passwd
+// and /etc/group know "app" as 1234 and 2345. The environment is baked in.
+func Image(t testing.TB, engine *docker.Runtime, env ...string) string {
+	t.Helper()
+	binary, err := probe()
+	if err != nil {
+		t.Fatalf("build the probe: %v", err)
+	}
+	ref := "gitsync-test/probe:" + strings.ToLower(rand.Text()[:10])
+	if err := engine.ImportImage(t.Context(), ref, bytes.NewReader(rootFS(binary)), []string{"/probe"}, env); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), cleanupTimeout)
+		defer cancel()
+		if err := engine.RemoveImage(ctx, ref); err != nil {
+			t.Errorf("clean up: %v", err)
+		}
+	})
+	return ref
+}
+
+// RemoveLabelled removes, at the end of the test, all containers that carry a label.
+func RemoveLabelled(t testing.TB, engine *docker.Runtime, labels map[string]string) {
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), cleanupTimeout)
+		defer cancel()
+		rows, err := engine.List(ctx, labels)
+		if err != nil {
+			t.Errorf("clean up: %v", err)
+		}
+		for _, row := range rows {
+			_ = engine.Stop(ctx, row.ID)
+			if err := engine.Delete(ctx, row.ID); err != nil {
+				t.Errorf("clean up: %v", err)
+			}
+		}
+	})
+}
+
+// probe builds the program that test containers run, once for each test binary.
+var probe = stdsync.OnceValues(func() ([]byte, error) {
+	_, self, _, _ := goruntime.Caller(0)
+	dir, err := os.MkdirTemp("", "gitsync-probe-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	out := filepath.Join(dir, "probe")
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", out, ".")
+	cmd.Dir = filepath.Join(filepath.Dir(self), "probe")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if output, err := cmd.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("%w: %s", err, output)
+	}
+	return os.ReadFile(out)
+})
+
+func rootFS(binary []byte) []byte {
+	var archive bytes.Buffer
+	w := tar.NewWriter(&archive)
+	for _, f := range []struct {
+		name    string
+		mode    int64
+		content []byte
+	}{
+		{"probe", 0o755, binary},
+		{"etc/passwd", 0o644, []byte("root:x:0:0::/:/\napp:x:1234:2345::/:/\n")},
+		{"etc/group", 0o644, []byte("root:x:0:\napp:x:2345:\n")},
+	} {
+		// Writes to a buffer cannot fail.
+		_ = w.WriteHeader(&tar.Header{Name: f.name, Mode: f.mode, Size: int64(len(f.content))})
+		_, _ = w.Write(f.content)
+	}
+	_ = w.Close()
+	return archive.Bytes()
+}

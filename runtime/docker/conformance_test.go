@@ -1,0 +1,26 @@
+package docker_test
+
+import (
+	"os"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/gitsync/gitsync/internal/dockertest"
+	"github.com/gitsync/gitsync/runtime/runtimetest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestConformance(t *testing.T) {
+	engine := dockertest.Require(t)
+	dir, err := os.MkdirTemp("", "gitsync-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	runtimetest.Run(t, func(*testing.T) runtimetest.Full { return engine }, runtimetest.Options{
+		Image: dockertest.Image(t, engine), MissingImage: serveRegistry(t) + "/no/such:image",
+		TempDir: dir, User: "app", UID: "1234", GID: "2345",
+	})
+}

@@ -1,0 +1,163 @@
+package runtimetest
+
+import (
+	"context"
+	"os"
+	stdsync "sync"
+
+	"github.com/gitsync/gitsync/container/types"
+	"github.com/gitsync/gitsync/runtime"
+)
+
+// Full is a runtime with all optional powers.
+type Full interface {
+	runtime.Runtime
+	runtime.Lister
+	runtime.Finder
+	runtime.Renamer
+	runtime.Puller
+	runtime.LogReader
+}
+
+// Watched is a runtime that tells of each call. It is safe for concurrent use when
+// its functions are.
+type Watched struct {
+	Full
+	// Before, when set, is called before each call, with the call's number from 1,
+	// its method and what it is about. Its error is returned instead of the call.
+	Before func(n int, method, subject string) error
+	// After, when set, is called after each call that worked. Its error is returned
+	// although the call worked.
+	After func(n int, method, subject string) error
+
+	mu    stdsync.Mutex
+	calls []string
+}
+
+var _ Full = (*Watched)(nil)
+
+// Calls returns the calls so far, as "method subject".
+func (w *Watched) Calls() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return append([]string(nil), w.calls...)
+}
+
+// Reset forgets the calls so far.
+func (w *Watched) Reset() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.calls = nil
+}
+
+func (w *Watched) do(method, subject string, call func() error) error {
+	w.mu.Lock()
+	w.calls = append(w.calls, method+" "+subject)
+	n := len(w.calls)
+	w.mu.Unlock()
+	if w.Before != nil {
+		if err := w.Before(n, method, subject); err != nil {
+			return err
+		}
+	}
+	if err := call(); err != nil {
+		return err
+	}
+	if w.After != nil {
+		return w.After(n, method, subject)
+	}
+	return nil
+}
+
+// Create implements runtime.Runtime.
+func (w *Watched) Create(ctx context.Context, config *types.ContainerConfig) (id string, err error) {
+	err = w.do("create", config.Name, func() error {
+		id, err = w.Full.Create(ctx, config)
+		return err
+	})
+	return id, err
+}
+
+// Delete implements runtime.Runtime.
+func (w *Watched) Delete(ctx context.Context, id string) error {
+	return w.do("delete", id, func() error { return w.Full.Delete(ctx, id) })
+}
+
+// Start implements runtime.Runtime.
+func (w *Watched) Start(ctx context.Context, id string) error {
+	return w.do("start", id, func() error { return w.Full.Start(ctx, id) })
+}
+
+// Status implements runtime.Runtime.
+func (w *Watched) Status(ctx context.Context, id string) (status types.ContainerStatus, err error) {
+	err = w.do("status", id, func() error {
+		status, err = w.Full.Status(ctx, id)
+		return err
+	})
+	return status, err
+}
+
+// Stop implements runtime.Runtime.
+func (w *Watched) Stop(ctx context.Context, id string) error {
+	return w.do("stop", id, func() error { return w.Full.Stop(ctx, id) })
+}
+
+// Copy implements runtime.Runtime.
+func (w *Watched) Copy(ctx context.Context, id string, files []*types.File) error {
+	return w.do("copy", id, func() error { return w.Full.Copy(ctx, id, files) })
+}
+
+// Read implements runtime.Runtime.
+func (w *Watched) Read(ctx context.Context, id string, paths []string) (files []*types.File, err error) {
+	err = w.do("read", id, func() error {
+		files, err = w.Full.Read(ctx, id, paths)
+		return err
+	})
+	return files, err
+}
+
+// Stat implements runtime.Runtime.
+func (w *Watched) Stat(ctx context.Context, id string, paths []string) (modes map[string]os.FileMode, err error) {
+	err = w.do("stat", id, func() error {
+		modes, err = w.Full.Stat(ctx, id, paths)
+		return err
+	})
+	return modes, err
+}
+
+// List implements runtime.Lister.
+func (w *Watched) List(ctx context.Context, labels map[string]string) (rows []types.ContainerSummary, err error) {
+	err = w.do("list", "", func() error {
+		rows, err = w.Full.List(ctx, labels)
+		return err
+	})
+	return rows, err
+}
+
+// Find implements runtime.Finder.
+func (w *Watched) Find(ctx context.Context, name string) (row types.ContainerSummary, err error) {
+	err = w.do("find", name, func() error {
+		row, err = w.Full.Find(ctx, name)
+		return err
+	})
+	return row, err
+}
+
+// Rename implements runtime.Renamer.
+func (w *Watched) Rename(ctx context.Context, id, name string) error {
+	return w.do("rename", name, func() error { return w.Full.Rename(ctx, id, name) })
+}
+
+// HasImage implements runtime.Puller.
+func (w *Watched) HasImage(ctx context.Context, image string) (has bool, err error) {
+	err = w.do("has-image", image, func() error {
+		has, err = w.Full.HasImage(ctx, image)
+		return err
+	})
+	return has, err
+}
+
+// Pull implements runtime.Puller.
+func (w *Watched) Pull(ctx context.Context, image string, progress func(runtime.PullProgress)) error {
+	return w.do("pull", image, func() error { return w.Full.Pull(ctx, image, progress) })
+}
