@@ -38,10 +38,6 @@ type HostConfiguredContainer struct {
 	// ConfigFileAttributes holds what differs from the defaults, by the path in
 	// ConfigFiles.
 	ConfigFileAttributes map[string]FileAttributes `json:"configFileAttributes,omitempty"`
-	// WrittenFiles are further paths on the host that were written for this
-	// container: by an earlier spec of it, or by an update that failed. They are
-	// ours to overwrite when they come back.
-	WrittenFiles []string `json:"writtenFiles,omitempty"`
 	// PostStartPending is recorded while the post-start hook has not succeeded, so
 	// that the next deploy calls it again.
 	PostStartPending bool `json:"postStartPending,omitempty"`

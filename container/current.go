@@ -20,8 +20,6 @@ type Current struct {
 	Files map[string]*types.File
 	// FileErrors says, by key, why config files could not be read back.
 	FileErrors map[string]string
-	// OwnedFiles are the paths that the labels of our containers list.
-	OwnedFiles map[string]bool
 }
 
 // Instances are the containers that exist for one key. Outside of an update only
@@ -40,7 +38,7 @@ type Instances struct {
 func makeCurrent(rows []types.ContainerSummary, origin *Origin, previous, desired ContainersState) Current {
 	current := Current{
 		Containers: map[string]Instances{}, Taken: map[string]types.ContainerSummary{},
-		Files: map[string]*types.File{}, FileErrors: map[string]string{}, OwnedFiles: map[string]bool{},
+		Files: map[string]*types.File{}, FileErrors: map[string]string{},
 	}
 	recorded := map[string]string{}
 	for key, m := range previous {
@@ -56,9 +54,6 @@ func makeCurrent(rows []types.ContainerSummary, origin *Origin, previous, desire
 		if row.Labels[LabelRole] == roleConfig {
 			current.Helpers = append(current.Helpers, row)
 			continue
-		}
-		for p := range strings.Lines(row.Labels[LabelFiles]) {
-			current.OwnedFiles[strings.TrimSuffix(p, "\n")] = true
 		}
 		current.Containers[key] = current.Containers[key].with(row)
 	}

@@ -244,7 +244,6 @@ func (m *HostConfiguredContainer) clone() *HostConfiguredContainer {
 	c := *m
 	c.ConfigFiles = maps.Clone(m.ConfigFiles)
 	c.ConfigFileAttributes = maps.Clone(m.ConfigFileAttributes)
-	c.WrittenFiles = slices.Clone(m.WrittenFiles)
 	if m.Container.Status != nil {
 		status := *m.Container.Status
 		c.Container.Status = &status

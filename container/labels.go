@@ -1,7 +1,5 @@
 package container
 
-import "strings"
-
 // The labels that every managed container carries.
 const (
 	// LabelHost names the host directory that the container belongs to.
@@ -14,9 +12,6 @@ const (
 	LabelCommit = "io.gitsync.commit"
 	// LabelOwner says which repo and branch manage the container.
 	LabelOwner = "io.gitsync.owner"
-	// LabelFiles lists the config files that were written for the container, one
-	// path a line.
-	LabelFiles = "io.gitsync.files"
 	// LabelRole is "config" on the helper that carries config files.
 	LabelRole = "io.gitsync.role"
 	// LabelPrefix is reserved for labels of gitsync's own.
@@ -48,9 +43,6 @@ type Origin struct {
 // labels returns what is written on the container at its creation.
 func (o *Origin) labels(key string, m *HostConfiguredContainer) map[string]string {
 	labels := map[string]string{LabelContainer: key, LabelSpec: m.SpecDigest()}
-	if paths := sortedKeys(m.ConfigFiles); len(paths) > 0 {
-		labels[LabelFiles] = strings.Join(paths, "\n")
-	}
 	if o == nil {
 		return labels
 	}

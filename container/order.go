@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+
+	"github.com/gitsync/gitsync/container/types"
 )
 
 // ordered puts decisions that need each other's ports or names into groups, and
@@ -92,15 +94,9 @@ func takesOver(taker, giver *decision) bool {
 	if want.Name == giver.main.Name {
 		return true
 	}
-	if giver.previous == nil {
-		return false
+	held := giver.main.Ports
+	if giver.previous != nil {
+		held = slices.Concat(held, giver.previous.Container.Config.Ports)
 	}
-	for _, p := range want.Ports {
-		for _, q := range giver.previous.Container.Config.Ports {
-			if p.Conflicts(q) {
-				return true
-			}
-		}
-	}
-	return false
+	return slices.ContainsFunc(want.Ports, func(p types.PortMap) bool { return slices.ContainsFunc(held, p.Conflicts) })
 }

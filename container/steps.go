@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"slices"
 
 	"github.com/rs/zerolog"
 
@@ -127,28 +126,11 @@ func (e *executor) postStart(key string) error {
 	return nil
 }
 
-// record makes the desired container the one that is known to be there. Files
-// that were written for it before, and that it does not need any more, stay on
-// the host and so on record.
+// record makes the desired container the one that is known to be there.
 func (m *machine) record(key, id, status string) {
 	c := m.desired[key].clone()
 	c.Container.Status = &types.ContainerStatus{ID: id, Status: status}
-	if old := m.previous[key]; old != nil {
-		c.remember(old.WrittenFiles...)
-		c.remember(sortedKeys(old.ConfigFiles)...)
-	}
 	m.state[key] = c
-}
-
-// remember adds paths to the files that were written, unless they are config
-// files of the container's anyway.
-func (m *HostConfiguredContainer) remember(paths ...string) {
-	for _, p := range paths {
-		if _, current := m.ConfigFiles[p]; !current && !slices.Contains(m.WrittenFiles, p) {
-			m.WrittenFiles = append(slices.Clone(m.WrittenFiles), p)
-		}
-	}
-	slices.Sort(m.WrittenFiles)
 }
 
 // helper returns a configuration container for the files of m. Where owners are
@@ -182,17 +164,24 @@ func (m *HostConfiguredContainer) ownersAreNames() bool {
 func (e *executor) writeFiles(ctx context.Context, s Step) (undo, error) {
 	desired := e.desired[s.Container]
 	helper := e.helper(desired)
+	if err := helper.refuseLinks(ctx, s.Paths); err != nil {
+		return undo{}, err
+	}
 	found, err := helper.read(ctx, s.Paths)
+	if err != nil {
+		return undo{}, err
+	}
+	owned, err := helper.owned(ctx)
 	if err != nil {
 		return undo{}, err
 	}
 	var write, previous []*types.File
 	for _, p := range s.Paths {
 		file := found[p]
-		if fileDifference(desired, p, file) == "" && !desired.ownersAreNames() {
+		if fileDifference(desired, p, file) == "" && owned[p] && !desired.ownersAreNames() {
 			continue
 		}
-		if file != nil && file.Content != desired.ConfigFiles[p] && !e.wroteFile(p) {
+		if file != nil && file.Content != desired.ConfigFiles[p] && !owned[p] && !e.recordedFile(p) {
 			return undo{}, fmt.Errorf("file %s is on the host already, and %w: move it away, or give it the content that the repo has", p, ErrNotOurs)
 		}
 		if file != nil {
@@ -200,26 +189,15 @@ func (e *executor) writeFiles(ctx context.Context, s Step) (undo, error) {
 		}
 		write = append(write, desired.desiredFile(p))
 	}
-	back := undo{what: "restore the config files", run: func(ctx context.Context) error {
+	return undo{what: "restore the config files", run: func(ctx context.Context) error {
 		return helper.write(ctx, previous)
-	}}
-	if err := helper.write(ctx, write); err != nil {
-		return back, err
-	}
-	if e.state[s.Container] == nil {
-		e.record(s.Container, "", StatusMissing)
-	}
-	e.state[s.Container].remember(s.Paths...)
-	return back, nil
+	}}, helper.writeOwned(ctx, write, owned)
 }
 
-// wroteFile says whether the record, or a label, tells that the file is ours.
-func (e *executor) wroteFile(path string) bool {
-	if e.current.OwnedFiles[path] {
-		return true
-	}
+// recordedFile says whether the recorded state tells that the file is ours.
+func (e *executor) recordedFile(path string) bool {
 	for _, m := range e.previous {
-		if _, ok := m.ConfigFiles[path]; ok || slices.Contains(m.WrittenFiles, path) {
+		if _, ok := m.ConfigFiles[path]; ok {
 			return true
 		}
 	}

@@ -45,6 +45,8 @@ type ContainerSummary struct {
 	Status string `json:"status"`
 	// Detail is the runtime's own sentence, such as "Up 3 hours (healthy)".
 	Detail string `json:"detail,omitempty"`
+	// Ports are those that the container publishes on the host now.
+	Ports []PortMap `json:"ports,omitempty"`
 	// Created is when the container was created.
 	Created time.Time `json:"created"`
 }

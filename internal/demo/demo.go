@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/gitsync/gitsync/container"
 	"github.com/gitsync/gitsync/runtime"
 	"github.com/gitsync/gitsync/runtime/docker"
 )
@@ -118,7 +119,7 @@ func (d *tour) cleanup(ctx context.Context) error {
 		}
 		errs = append(errs, d.engine.Close())
 	}
-	errs = append(errs, os.RemoveAll(d.dir))
+	errs = append(errs, d.removeManifest(), os.RemoveAll(d.dir))
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("clean up: %w", err)
 	}
@@ -137,6 +138,19 @@ func (d *tour) removeContainers(ctx context.Context) error {
 		errs = append(errs, d.engine.Stop(ctx, row.ID), d.engine.Delete(ctx, row.ID))
 	}
 	return errors.Join(errs...)
+}
+
+// removeManifest removes the list of config files that gitsync keeps on a host. It
+// is there when the engine is this machine's.
+func (d *tour) removeManifest() error {
+	origin := &container.Origin{Host: "web1", Owner: d.remote() + "#main"}
+	err := os.Remove(origin.Manifest())
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	// It stays when others keep lists there.
+	_ = os.Remove(container.ManifestDir)
+	return nil
 }
 
 func (d *tour) remote() string { return filepath.Join(d.dir, "infra.git") }

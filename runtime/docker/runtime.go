@@ -153,11 +153,21 @@ func (r *Runtime) list(ctx context.Context, args filters.Args) ([]types.Containe
 	for _, c := range found {
 		rows = append(rows, types.ContainerSummary{
 			ID: c.ID, Name: nameOf(c.Names), Image: c.Image, Labels: c.Labels,
-			Status: c.State, Detail: c.Status, Created: time.Unix(c.Created, 0),
+			Status: c.State, Detail: c.Status, Created: time.Unix(c.Created, 0), Ports: published(c.Ports),
 		})
 	}
 	slices.SortFunc(rows, func(a, b types.ContainerSummary) int { return cmp.Compare(a.Name, b.Name) })
 	return rows, nil
+}
+
+func published(ports []container.Port) []types.PortMap {
+	var out []types.PortMap
+	for _, p := range ports {
+		if p.PublicPort != 0 {
+			out = append(out, types.PortMap{IP: p.IP, Port: int(p.PrivatePort), HostPort: int(p.PublicPort), Protocol: p.Type})
+		}
+	}
+	return out
 }
 
 // nameOf returns a container's own name; those with a second slash are links.

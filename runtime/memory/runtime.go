@@ -244,8 +244,12 @@ func (c *record) carries(labels map[string]string) bool {
 }
 
 func (c *record) summary() types.ContainerSummary {
-	return types.ContainerSummary{
+	row := types.ContainerSummary{
 		ID: c.ID, Name: c.Name, Image: c.Config.Image, Labels: c.Config.Labels,
 		Status: c.Status, Created: time.Unix(0, c.Created),
 	}
+	if c.up() {
+		row.Ports = c.Config.Ports
+	}
+	return row
 }

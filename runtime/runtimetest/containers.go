@@ -144,13 +144,22 @@ func hostPorts(t *testing.T, s *suite) {
 	ok(t, "find a free port", err)
 	port := listener.Addr().(*net.TCPAddr).Port
 	ok(t, "free the port", listener.Close())
+	mark := name("port")
 	publish := func(c *types.ContainerConfig) {
+		c.Labels = map[string]string{"mark": mark}
 		c.Ports = []types.PortMap{{IP: "127.0.0.1", Port: 80, HostPort: port}}
 	}
 	first, _ := s.create(t, publish)
 	second, _ := s.create(t, publish)
 	ok(t, "start the first", s.rt.Start(ctx, first))
 	wantErr(t, "start the second", s.rt.Start(ctx, second), runtime.ErrPortInUse)
+	rows, err := s.rt.List(ctx, map[string]string{"mark": mark})
+	ok(t, "list", err)
+	for _, row := range rows {
+		if publishes := len(row.Ports) == 1 && row.Ports[0].Published() == port; publishes != (row.ID == first) {
+			t.Errorf("row %+v, want port %d at the first alone", row, port)
+		}
+	}
 	ok(t, "stop the first", s.rt.Stop(ctx, first))
 	ok(t, "start the second then", s.rt.Start(ctx, second))
 }

@@ -1,0 +1,87 @@
+package container
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"os"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/gitsync/gitsync/container/types"
+)
+
+// ManifestDir is a directory on each host that has config files. It holds, for each
+// owner, a list of the files that gitsync wrote there, which is how it tells them
+// from files of others: after a crash, for a container that was removed and comes
+// back, or when the recorded state is lost.
+const ManifestDir = "/var/lib/gitsync"
+
+// Manifest returns the path of the list on the host: one path a line.
+func (o *Origin) Manifest() string {
+	host := "local"
+	if o != nil {
+		host = o.Host
+	}
+	sum := sha256.Sum256([]byte(o.owner()))
+	return path.Join(ManifestDir, "files-"+host+"-"+hex.EncodeToString(sum[:4]))
+}
+
+// owned returns the files that the list names.
+func (c *configContainer) owned(ctx context.Context) (map[string]bool, error) {
+	name := c.origin.Manifest()
+	found, err := c.read(ctx, []string{name})
+	if err != nil {
+		return nil, err
+	}
+	owned := map[string]bool{}
+	if found[name] != nil {
+		for line := range strings.Lines(found[name].Content) {
+			owned[strings.TrimSuffix(line, "\n")] = true
+		}
+	}
+	return owned, nil
+}
+
+// writeOwned writes files, and their names into the list before them: both travel
+// in one archive, so that no file of ours is ever taken for somebody else's.
+func (c *configContainer) writeOwned(ctx context.Context, files []*types.File, owned map[string]bool) error {
+	before := len(owned)
+	for _, f := range files {
+		owned[f.Path] = true
+	}
+	if len(owned) > before {
+		list := strings.Join(slices.Sorted(maps.Keys(owned)), "\n") + "\n"
+		manifest := &types.File{Path: c.origin.Manifest(), Content: list, Mode: defaultFileMode}
+		files = append([]*types.File{manifest}, files...)
+	}
+	return c.write(ctx, files)
+}
+
+// refuseLinks fails when a directory on the way to a file is a symbolic link: the
+// runtime would follow it inside the container, and so write somewhere else.
+func (c *configContainer) refuseLinks(ctx context.Context, paths []string) error {
+	dirs := map[string]bool{}
+	for _, p := range paths {
+		for dir := path.Dir(p); dir != "/"; dir = path.Dir(dir) {
+			dirs[hostPath(dir)] = true
+		}
+	}
+	id, err := c.instance(ctx)
+	if err != nil {
+		return err
+	}
+	modes, err := c.rt.Stat(ctx, id, slices.Sorted(maps.Keys(dirs)))
+	if err != nil {
+		return fmt.Errorf("look at the directories of config files: %w", err)
+	}
+	for _, dir := range slices.Sorted(maps.Keys(modes)) {
+		if modes[dir]&os.ModeSymlink != 0 {
+			return fmt.Errorf("%s is a symbolic link on the host: write the path that it leads to", strings.TrimPrefix(dir, ConfigMountpoint))
+		}
+	}
+	return nil
+}
