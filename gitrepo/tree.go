@@ -275,6 +275,9 @@ func (d *openDir) Read([]byte) (int, error) {
 }
 
 func (d *openDir) ReadDir(n int) ([]fs.DirEntry, error) {
+	if n > 0 && len(d.entries) == 0 {
+		return nil, io.EOF
+	}
 	if n <= 0 || n > len(d.entries) {
 		n = len(d.entries)
 	}

@@ -28,9 +28,10 @@ func (r *Repo) commit(branch, message, changes string) string {
 func (r *Repo) Generate(branch string, commits int) string {
 	r.t.Helper()
 	var in strings.Builder
+	parent := r.Hash(branch)
 	for i := range commits {
 		r.header(&in, branch, fmt.Sprintf("Count to %d", i+1))
-		if parent := r.Hash(branch); i == 0 && parent != "" {
+		if i == 0 && parent != "" {
 			fmt.Fprintf(&in, "from %s\n", parent)
 		}
 		change(&in, "100644", "counter", fmt.Sprintf("%d\n", i+1))

@@ -1,0 +1,192 @@
+package sshdtest
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+)
+
+// Server is a real sshd on loopback.
+type Server struct {
+	// User, Address and Port say where it is.
+	User, Address string
+	Port          int
+	// KeyFile is a private key that it lets in, StrangerKeyFile one that it does not.
+	KeyFile, StrangerKeyFile string
+	// KnownHostsFile knows the server's ed25519 key, and no other of its keys.
+	KnownHostsFile string
+	dir            string
+	t              testing.TB
+}
+
+// URL returns the address of a directory behind the server.
+func (s *Server) URL(dir string) string {
+	return fmt.Sprintf("ssh://%s@%s:%d%s", s.User, s.Address, s.Port, dir)
+}
+
+// Serve runs an sshd, as the current user. It has host keys of several types.
+func Serve(t testing.TB, settings ...string) *Server {
+	t.Helper()
+	sshd := findSSHD(t)
+	me, err := user.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, err := os.MkdirTemp("", "gitsync-sshd-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	s := &Server{User: me.Username, Address: "127.0.0.1", Port: freePort(t), dir: dir, t: t}
+	s.KeyFile, s.StrangerKeyFile = s.key("ed25519", "user"), s.key("ed25519", "stranger")
+	config := fmt.Sprintf("Port %d\nListenAddress 127.0.0.1\nHostKey %s\nHostKey %s\nHostKey %s\nAuthorizedKeysFile %s\n"+
+		"PidFile none\nStrictModes no\nUsePAM no\nPasswordAuthentication no\nPermitRootLogin yes\nMaxStartups 100\nSetEnv %s\n",
+		s.Port, s.key("rsa", "host_rsa"), s.key("ecdsa", "host_ecdsa"), s.key("ed25519", "host_ed25519"), s.KeyFile+".pub", "GIT_CONFIG_GLOBAL=/dev/null")
+	for _, line := range settings {
+		config += line + "\n"
+	}
+	configFile := s.write("sshd_config", config)
+	s.KnownHostsFile = filepath.Join(dir, "known_hosts")
+	s.Know("host_ed25519")
+	// sshd wants a directory that its package makes only for the system's service.
+	if os.Geteuid() == 0 {
+		if err := os.MkdirAll("/run/sshd", 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd := exec.Command(sshd, "-D", "-e", "-f", configFile)
+	log, err := os.Create(filepath.Join(dir, "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stderr = log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		_ = log.Close()
+	})
+	s.wait()
+	return s
+}
+
+// Know writes known_hosts anew: the server has this key of its own.
+func (s *Server) Know(key string) {
+	public, err := os.ReadFile(filepath.Join(s.dir, key+".pub"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.write("known_hosts", fmt.Sprintf("[%s]:%d %s", s.Address, s.Port, public))
+}
+
+// KnowAnother writes known_hosts anew, with a key that the server does not have.
+func (s *Server) KnowAnother() {
+	s.key("ed25519", "other")
+	s.Know("other")
+}
+
+// KnowNobody empties known_hosts.
+func (s *Server) KnowNobody() { s.write("known_hosts", "") }
+
+func (s *Server) key(kind, name string) string {
+	s.t.Helper()
+	file := filepath.Join(s.dir, name)
+	if output, err := exec.Command("ssh-keygen", "-q", "-t", kind, "-N", "", "-f", file).CombinedOutput(); err != nil {
+		s.t.Fatalf("ssh-keygen: %v: %s", err, output)
+	}
+	return file
+}
+
+func (s *Server) write(name, content string) string {
+	s.t.Helper()
+	file := filepath.Join(s.dir, name)
+	if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+	return file
+}
+
+// wait waits until the server answers.
+func (s *Server) wait() {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", net.JoinHostPort(s.Address, strconv.Itoa(s.Port)))
+		if err == nil {
+			_ = conn.Close()
+			return
+		}
+		select {
+		case <-ctx.Done():
+			log, _ := os.ReadFile(filepath.Join(s.dir, "log"))
+			s.t.Fatalf("sshd does not answer: %s", log)
+		case <-ticker.C:
+		}
+	}
+}
+
+// Agent runs an ssh-agent that holds a key, and returns its socket.
+func Agent(t testing.TB, keyFile string) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "gitsync-agent-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	socket := filepath.Join(dir, "agent")
+	agent := exec.Command("ssh-agent", "-D", "-a", socket)
+	if err := agent.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = agent.Process.Kill()
+		_ = agent.Wait()
+	})
+	deadline := time.Now().Add(20 * time.Second)
+	for {
+		add := exec.Command("ssh-add", "-q", keyFile)
+		add.Env = append(os.Environ(), "SSH_AUTH_SOCK="+socket)
+		output, err := add.CombinedOutput()
+		if err == nil {
+			return socket
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("ssh-add: %v: %s", err, output)
+		}
+	}
+}
+
+func findSSHD(t testing.TB) string {
+	t.Helper()
+	for _, name := range []string{"/usr/sbin/sshd", "/usr/local/sbin/sshd"} {
+		if _, err := os.Stat(name); err == nil {
+			return name
+		}
+	}
+	if os.Getenv("GITSYNC_REQUIRE_SSHD") != "" {
+		t.Fatal("sshd is required, and not installed (apt-get install openssh-server)")
+	}
+	t.Skip("this test needs sshd (apt-get install openssh-server)")
+	return ""
+}
+
+func freePort(t testing.TB) int {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	return listener.Addr().(*net.TCPAddr).Port
+}
