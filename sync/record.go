@@ -76,10 +76,21 @@ func (c *cycle) recordOf(h *HostResult) *state.Record {
 		// The commit did not touch this host: it stays explained by the older one.
 		record.SourceCommit = old.SourceCommit
 	}
-	if old.Same(record) {
+	// A repair is part of the history, also where it ends in the same state.
+	if old.Same(record) && (h.Err != nil || !changes(h)) {
 		return nil
 	}
 	return record
+}
+
+// changes says whether the plan did anything.
+func changes(h *HostResult) bool {
+	for _, p := range h.Plan.Hosts {
+		if len(p.Steps()) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // failures says which containers failed. The key "" stands for the whole host.
