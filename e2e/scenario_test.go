@@ -1,0 +1,219 @@
+package e2e_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	stdsync "sync"
+	"testing"
+	"time"
+
+	"github.com/gitsync/gitsync/container"
+	"github.com/gitsync/gitsync/container/types"
+	"github.com/gitsync/gitsync/internal/dockertest"
+	"github.com/gitsync/gitsync/internal/gittest"
+	"github.com/gitsync/gitsync/internal/sshdtest"
+	"github.com/gitsync/gitsync/runtime"
+	"github.com/gitsync/gitsync/runtime/docker"
+)
+
+// scenario is one run of the binary's life with a repo and an engine.
+type scenario struct {
+	t       *testing.T
+	engine  *docker.Runtime
+	repo    *gittest.Repo
+	name    string
+	ports   [2]int
+	dir     string
+	args    []string
+	replace *strings.Replacer
+	owner   string
+}
+
+// transports are the servers that a scenario runs over.
+var transports = map[string]func(t *testing.T, r *gittest.Repo) []string{
+	"http": func(t *testing.T, r *gittest.Repo) []string {
+		server := gittest.ServeHTTP(t, r, gittest.HTTPOptions{User: "git", Password: "s3cret", TLS: true})
+		token := filepath.Join(t.TempDir(), "token")
+		if err := os.WriteFile(token, []byte("s3cret\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return []string{"--repo", server.URL, "--git-token-file", token, "--git-ca-file", server.CAFile}
+	},
+	"ssh": func(t *testing.T, r *gittest.Repo) []string {
+		server := sshdtest.Serve(t)
+		return []string{"--repo", server.URL(r.Dir), "--git-ssh-key", server.KeyFile, "--git-known-hosts", server.KnownHostsFile}
+	},
+}
+
+func newScenario(t *testing.T, transport string) *scenario {
+	t.Helper()
+	s := &scenario{t: t, engine: dockertest.Require(t), repo: gittest.NewRepo(t), name: dockertest.Name("e2e")}
+	var err error
+	if s.dir, err = os.MkdirTemp("", "gitsync-e2e-"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(s.dir) })
+	s.ports = [2]int{freePort(t), freePort(t)}
+	s.args = append(transports[transport](t, s.repo), "--data-dir", filepath.Join(s.dir, "data"), "--host", s.name)
+	s.replace = strings.NewReplacer(
+		"NAME", s.name, "DIR", s.dir, "PORT1", strconv.Itoa(s.ports[0]), "PORT2", strconv.Itoa(s.ports[1]),
+		"IMAGE1", dockertest.Image(t, s.engine, "VERSION=1"), "IMAGE2", dockertest.Image(t, s.engine, "VERSION=2"),
+	)
+	dockertest.RemoveLabelled(t, s.engine, map[string]string{container.LabelHost: s.name})
+	t.Cleanup(s.removeManifests)
+	return s
+}
+
+// removeManifests removes the lists of config files that were kept for this host.
+func (s *scenario) removeManifests() {
+	lists, err := filepath.Glob(filepath.Join(container.ManifestDir, "files-"+s.name+"-*"))
+	if err != nil {
+		s.t.Error(err)
+	}
+	for _, list := range lists {
+		if err := os.Remove(list); err != nil {
+			s.t.Error(err)
+		}
+	}
+	_ = os.Remove(container.ManifestDir)
+}
+
+func freePort(t *testing.T) int {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	return listener.Addr().(*net.TCPAddr).Port
+}
+
+// binary builds gitsync once.
+var binary = stdsync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "gitsync-e2e-bin-")
+	if err != nil {
+		return "", err
+	}
+	out := filepath.Join(dir, "gitsync")
+	output, err := exec.Command("go", "build", "-o", out, "../cmd/gitsync").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("build gitsync: %w: %s", err, output)
+	}
+	return out, nil
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if built, err := binary(); err == nil {
+		_ = os.RemoveAll(filepath.Dir(built))
+	}
+	os.Exit(code)
+}
+
+// commit makes a step's tree the tip of the branch.
+func (s *scenario) commit(step string) string {
+	s.t.Helper()
+	root := filepath.Join("testdata", strings.Split(s.t.Name(), "/")[0], step)
+	files := map[string]string{}
+	err := filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := os.ReadFile(p)
+		relative, _ := filepath.Rel(root, p)
+		files[s.replace.Replace(filepath.ToSlash(relative))] = s.replace.Replace(string(data))
+		return err
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return s.repo.Commit("main", files, step)
+}
+
+// gitsync runs the binary and returns its exit code and what it printed.
+func (s *scenario) gitsync(args ...string) (int, string) {
+	s.t.Helper()
+	built, err := binary()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(s.t.Context(), 3*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, built, append(args, s.args...)...)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err = cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		s.t.Fatalf("gitsync %v: %v", args, err)
+	}
+	return cmd.ProcessState.ExitCode(), out.String()
+}
+
+// deploy runs one cycle, which must end as told.
+func (s *scenario) deploy(wantCode int) string {
+	s.t.Helper()
+	code, output := s.gitsync("run", "--once")
+	if code != wantCode {
+		s.t.Fatalf("run --once exits with %d, want %d:\n%s", code, wantCode, output)
+	}
+	return output
+}
+
+// find returns the container with this suffix to its name.
+func (s *scenario) find(suffix string) types.ContainerSummary {
+	s.t.Helper()
+	row, err := s.engine.Find(s.t.Context(), s.name+suffix)
+	if err != nil && !errors.Is(err, runtime.ErrNotFound) {
+		s.t.Fatal(err)
+	}
+	return row
+}
+
+// answers waits until a request to a port gets this answer.
+func (s *scenario) answers(port int, path, want string) {
+	s.t.Helper()
+	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	got := ""
+	s.eventually(fmt.Sprintf("%s answers %q", path, want), func() bool {
+		response, err := client.Get(fmt.Sprintf("http://127.0.0.1:%d%s", port, path))
+		if err != nil {
+			got = err.Error()
+			return false
+		}
+		defer func() { _ = response.Body.Close() }()
+		body, err := io.ReadAll(response.Body)
+		got = string(body)
+		return err == nil && got == want
+	}, &got)
+}
+
+// eventually waits, with a bound, until the condition holds.
+func (s *scenario) eventually(what string, condition func() bool, last *string) {
+	s.t.Helper()
+	deadline := time.NewTimer(30 * time.Second)
+	defer deadline.Stop()
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	for !condition() {
+		select {
+		case <-deadline.C:
+			s.t.Fatalf("timed out: %s; last: %s", what, *last)
+		case <-ticker.C:
+		}
+	}
+}
+
+// diary is the number of commits on the state branch.
+func (s *scenario) diary() int { return len(s.repo.Log("gitsync/state")) }
