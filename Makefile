@@ -3,8 +3,9 @@ SHELL       := /bin/bash
 .DELETE_ON_ERROR:
 VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS     := -s -w -X main.version=$(VERSION)
-GOLANGCI    := .tools/bin/golangci-lint
+GOLANGCI    := .tools/bin/golangci-lint-$(shell awk '/golangci-lint\/v2 v/ {print $$2}' tools/go.mod)
 FUZZTIME    ?= 3s
+BENCHTIME   ?= 10x
 TESTTIMEOUT ?= 20m
 GOTESTFLAGS ?=
 
@@ -32,7 +33,7 @@ test-long: ## all tests at length
 
 .PHONY: docker-state
 docker-state:
-	@if version=$$(docker version --format '{{.Server.Version}}' 2>/dev/null); then \
+	@if version=$$(timeout 10 docker version --format '{{.Server.Version}}' 2>/dev/null); then \
 		echo "Docker $$version answers: the tests use it."; \
 	elif [ -n "$$GITSYNC_REQUIRE_DOCKER" ]; then \
 		echo "Docker does not answer, and GITSYNC_REQUIRE_DOCKER is set." >&2; exit 1; \
@@ -42,7 +43,7 @@ docker-state:
 
 .PHONY: fuzz
 fuzz: ## run each fuzz target for FUZZTIME (3s)
-	@set -e; grep -rlE '^func Fuzz' --include='*_test.go' . | while read -r file; do \
+	@set -e; grep -rlE '^func Fuzz' --include='*_test.go' --exclude-dir=testdata . | while read -r file; do \
 		dir=$$(dirname "$$file"); \
 		for target in $$(grep -oE '^func Fuzz[A-Za-z0-9_]+' "$$file" | cut -d' ' -f2); do \
 			echo "fuzz $$dir $$target"; \
@@ -52,16 +53,21 @@ fuzz: ## run each fuzz target for FUZZTIME (3s)
 
 .PHONY: bench
 bench: ## benchmarks, as ratios to a floor measured in the same run
-	go test -run '^$$' -bench . -benchtime 10x ./...
+	@set -e; for dir in $$(grep -rlE '^func Benchmark' --include='*_test.go' --exclude-dir=testdata . | xargs -r dirname | sort -u); do \
+		go test -run '^$$' -bench . -benchtime $(BENCHTIME) "$$dir"; \
+	done
 
 .PHONY: lint
-lint: $(GOLANGCI) ## golangci-lint, gofmt, tidy modules
-	@test -z "$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go'))" || { gofmt -l $$(git ls-files -co --exclude-standard '*.go'); echo "run gofmt -w" >&2; exit 1; }
+lint: $(GOLANGCI) ## golangci-lint, gofmt, go.mod tidy and verified
+	@files=$$(gofmt -l $$(git ls-files -co --exclude-standard --deduplicate '*.go')); \
+		[ -z "$$files" ] || { echo "run gofmt -w on:" $$files >&2; exit 1; }
 	go mod tidy -diff
+	go mod verify
+	$(GOLANGCI) config verify
 	$(GOLANGCI) run ./...
 
 # Built from the module proxy, at the version that tools/go.mod pins.
-$(GOLANGCI): tools/go.mod
+$(GOLANGCI):
 	cd tools && CGO_ENABLED=0 go build -o ../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
 .PHONY: clean

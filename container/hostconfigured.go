@@ -72,10 +72,10 @@ func (h *hosted) ConfigurationStatus() error {
 		if err != nil {
 			return err
 		}
-		h.HostConfiguredContainer.ConfigFiles = map[string]string{}
+		h.ConfigFiles = map[string]string{}
 		for p, file := range found {
 			if file != nil {
-				h.HostConfiguredContainer.ConfigFiles[p] = file.Content
+				h.ConfigFiles[p] = file.Content
 			}
 		}
 		return nil

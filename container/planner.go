@@ -109,7 +109,7 @@ func groupSteps(group []*decision) []Step {
 		create = append(create, d.createSteps(held)...)
 		if d.kind == Restart || d.releases() {
 			s := stopStep(d.key, d.main)
-			s.WasRunning = running(d.main) && !(alone && d.kind == Remove)
+			s.WasRunning = running(d.main) && (!alone || d.kind != Remove)
 			stop = append(stop, s)
 		}
 		if d.releases() {

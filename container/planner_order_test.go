@@ -7,12 +7,11 @@ import (
 	"github.com/gitsync/gitsync/container/types"
 )
 
-func TestPlanOfSeveralContainers(t *testing.T) {
-	runPlanCases(t, []planCase{
-		{
-			name:    "a renamed key hands its port over: the old one stops before the new one starts, and goes last",
-			desired: state(spec("new", port(80))), previous: state(deployed(spec("old", port(80)))), current: found(row(spec("old", port(80)))),
-			want: `
+var severalContainers = []planCase{
+	{
+		name:    "a renamed key hands its port over: the old one stops before the new one starts, and goes last",
+		desired: state(spec("new", port(80))), previous: state(deployed(spec("old", port(80)))), current: found(row(spec("old", port(80)))),
+		want: `
 			web1:
 			  create new: new container
 			  remove old: no longer desired
@@ -22,13 +21,13 @@ func TestPlanOfSeveralContainers(t *testing.T) {
 			    4. start new
 			    5. remove old
 			`,
-		},
-		{
-			name:     "two containers that swap ports both stop before either starts",
-			desired:  state(spec("a", port(81)), spec("b", port(80))),
-			previous: state(deployed(spec("a", port(80))), deployed(spec("b", port(81)))),
-			current:  found(row(spec("a", port(80))), row(spec("b", port(81)))),
-			want: `
+	},
+	{
+		name:     "two containers that swap ports both stop before either starts",
+		desired:  state(spec("a", port(81)), spec("b", port(80))),
+		previous: state(deployed(spec("a", port(80))), deployed(spec("b", port(81)))),
+		current:  found(row(spec("a", port(80))), row(spec("b", port(81)))),
+		want: `
 			web1:
 			  replace a: ports 80:80 → 81:81
 			  replace b: ports 81:81 → 80:80
@@ -46,13 +45,13 @@ func TestPlanOfSeveralContainers(t *testing.T) {
 			    12. remove a.gitsync-old
 			    13. remove b.gitsync-old
 			`,
-		},
-		{
-			name:     "who shares a namespace is created anew after its owner",
-			desired:  state(spec("a-sidecar", network("container:vpn")), spec("vpn", image("vpn:2"))),
-			previous: state(deployed(spec("a-sidecar", network("container:vpn"))), deployed(spec("vpn", image("vpn:1")))),
-			current:  found(row(spec("a-sidecar", network("container:vpn"))), row(spec("vpn", image("vpn:1")))),
-			want: `
+	},
+	{
+		name:     "who shares a namespace is created anew after its owner",
+		desired:  state(spec("a-sidecar", network("container:vpn")), spec("vpn", image("vpn:2"))),
+		previous: state(deployed(spec("a-sidecar", network("container:vpn"))), deployed(spec("vpn", image("vpn:1")))),
+		current:  found(row(spec("a-sidecar", network("container:vpn"))), row(spec("vpn", image("vpn:1")))),
+		want: `
 			web1:
 			  replace a-sidecar: it shares a namespace with vpn, which is created anew
 			  replace vpn: image vpn:1 → 2
@@ -71,9 +70,10 @@ func TestPlanOfSeveralContainers(t *testing.T) {
 			    13. start a-sidecar
 			    14. remove a-sidecar.gitsync-old
 			`,
-		},
-	})
+	},
 }
+
+func TestPlanOfSeveralContainers(t *testing.T) { runPlanCases(t, severalContainers) }
 
 func TestPlanOfConfigFiles(t *testing.T) {
 	conf := spec("web", file("/etc/web.conf", "new"))

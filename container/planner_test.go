@@ -123,31 +123,30 @@ func runPlanCases(t *testing.T, cases []planCase) {
 	}
 }
 
-func TestPlanOfOneContainer(t *testing.T) {
-	runPlanCases(t, []planCase{
-		{
-			name:    "nothing to do when all is as desired",
-			desired: state(spec("web")), previous: state(deployed(spec("web"))), current: found(row(spec("web"))),
-		},
-		{
-			name:    "nothing to do when the record is lost and the label is right",
-			desired: state(spec("web")), current: found(row(spec("web"))),
-		},
-		{
-			name:    "a new container is pulled, created and started",
-			desired: state(spec("web")), current: found(),
-			want: `
+var oneContainer = []planCase{
+	{
+		name:    "nothing to do when all is as desired",
+		desired: state(spec("web")), previous: state(deployed(spec("web"))), current: found(row(spec("web"))),
+	},
+	{
+		name:    "nothing to do when the record is lost and the label is right",
+		desired: state(spec("web")), current: found(row(spec("web"))),
+	},
+	{
+		name:    "a new container is pulled, created and started",
+		desired: state(spec("web")), current: found(),
+		want: `
 			web1:
 			  create web: new container
 			    1. pull nginx:1.26 unless present
 			    2. create web
 			    3. start web
 			`,
-		},
-		{
-			name:    "a changed image replaces the container and says from what to what",
-			desired: state(spec("web", image("nginx:1.27"))), previous: state(deployed(spec("web"))), current: found(row(spec("web"))),
-			want: `
+	},
+	{
+		name:    "a changed image replaces the container and says from what to what",
+		desired: state(spec("web", image("nginx:1.27"))), previous: state(deployed(spec("web"))), current: found(row(spec("web"))),
+		want: `
 			web1:
 			  replace web: image nginx:1.26 → 1.27
 			    1. pull nginx:1.27 unless present
@@ -158,12 +157,12 @@ func TestPlanOfOneContainer(t *testing.T) {
 			    6. start web
 			    7. remove web.gitsync-old
 			`,
-		},
-		{
-			name:    "a changed variable is named without its value",
-			desired: state(spec("web", env("TOKEN", "new"))), previous: state(deployed(spec("web", env("TOKEN", "old")))),
-			current: found(row(spec("web", env("TOKEN", "old")))),
-			want: `
+	},
+	{
+		name:    "a changed variable is named without its value",
+		desired: state(spec("web", env("TOKEN", "new"))), previous: state(deployed(spec("web", env("TOKEN", "old")))),
+		current: found(row(spec("web", env("TOKEN", "old")))),
+		want: `
 			web1:
 			  replace web: env TOKEN changed
 			    1. pull nginx:1.26 unless present
@@ -174,50 +173,51 @@ func TestPlanOfOneContainer(t *testing.T) {
 			    6. start web
 			    7. remove web.gitsync-old
 			`,
-		},
-		{
-			name:    "a container that is gone is created again",
-			desired: state(spec("web")), previous: state(deployed(spec("web"))), current: found(),
-			want: `
+	},
+	{
+		name:    "a container that is gone is created again",
+		desired: state(spec("web")), previous: state(deployed(spec("web"))), current: found(),
+		want: `
 			web1:
 			  create web: container is gone from the host
 			    1. pull nginx:1.26 unless present
 			    2. create web
 			    3. start web
 			`,
-		},
-		{
-			name:     "a container that is no longer desired is stopped and removed",
-			previous: state(deployed(spec("web"))), current: found(row(spec("web"))),
-			want: `
+	},
+	{
+		name:     "a container that is no longer desired is stopped and removed",
+		previous: state(deployed(spec("web"))), current: found(row(spec("web"))),
+		want: `
 			web1:
 			  remove web: no longer desired
 			    1. stop web
 			    2. remove web
 			`,
-		},
-		{
-			name:     "a container that is no longer desired and gone is forgotten",
-			previous: state(deployed(spec("web"))), current: found(),
-			want: `
+	},
+	{
+		name:     "a container that is no longer desired and gone is forgotten",
+		previous: state(deployed(spec("web"))), current: found(),
+		want: `
 			web1:
 			  forget web: no longer desired, and already gone
 			    1. forget web
 			`,
-		},
-		{
-			name:    "a name that somebody else has blocks",
-			desired: state(spec("web")),
-			current: container.Current{Taken: map[string]types.ContainerSummary{
-				"web": {ID: "0123456789abcdef", Name: "web", Image: "other:1"},
-			}},
-			want: `
+	},
+	{
+		name:    "a name that somebody else has blocks",
+		desired: state(spec("web")),
+		current: container.Current{Taken: map[string]types.ContainerSummary{
+			"web": {ID: "0123456789abcdef", Name: "web", Image: "other:1"},
+		}},
+		want: `
 			web1:
 			  blocked web: the name web is taken by a container that gitsync did not create (0123456789ab, image other:1): remove or rename it, or choose another name in containers.yaml
 			`,
-		},
-	})
+	},
 }
+
+func TestPlanOfOneContainer(t *testing.T) { runPlanCases(t, oneContainer) }
 
 func TestPlanOfStoppedContainers(t *testing.T) {
 	start := `

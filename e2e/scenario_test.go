@@ -37,7 +37,6 @@ type scenario struct {
 	dir     string
 	args    []string
 	replace *strings.Replacer
-	owner   string
 }
 
 // transports are the servers that a scenario runs over.

@@ -11,7 +11,7 @@ import (
 	"github.com/gitsync/gitsync/layout"
 )
 
-func newValidateCommand(s *settings) *cobra.Command {
+func newValidateCommand() *cobra.Command {
 	var output string
 	cmd := &cobra.Command{
 		Use:   "validate [DIR]",

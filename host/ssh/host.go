@@ -35,13 +35,19 @@ func Connect(ctx context.Context, config Config) (*Connection, error) {
 	if err != nil {
 		return nil, err
 	}
+	return newConnection(ctx, client, config.HostPort()), nil
+}
+
+// newConnection keeps a client alive; the context, which was that of the login, does
+// not end it.
+func newConnection(ctx context.Context, client *xssh.Client, address string) *Connection {
 	alive, stop := context.WithCancel(context.WithoutCancel(ctx))
-	c := &Connection{client: client, address: config.HostPort(), stop: stop}
+	c := &Connection{client: client, address: address, stop: stop}
 	c.alive.Go(func() error {
 		c.keepAlive(alive)
 		return nil
 	})
-	return c, nil
+	return c
 }
 
 // keepAlive asks the server for an answer from time to time, and ends the
@@ -70,18 +76,25 @@ func (c *Connection) DialContext(ctx context.Context, network, address string) (
 	conn, err := c.client.DialContext(ctx, network, address)
 	var refused *xssh.OpenChannelError
 	switch {
+	case errors.As(err, &refused) && network == "unix":
+		// sshd gives one answer for all of these.
+		return nil, fmt.Errorf("dial %s on %s: the SSH server does not open it: check that the socket is there, that the user may open it (Docker's belongs to root and the group docker), and that its sshd_config does not set AllowStreamLocalForwarding or DisableForwarding", address, c.address)
 	case errors.As(err, &refused) && refused.Reason == xssh.Prohibited:
-		return nil, fmt.Errorf("dial %s on %s: the SSH server does not allow it: set AllowStreamLocalForwarding (for a unix socket) or AllowTcpForwarding to yes in its sshd_config", address, c.address)
+		return nil, fmt.Errorf("dial %s on %s: the SSH server does not allow it: set AllowTcpForwarding to yes in its sshd_config", address, c.address)
 	case err != nil:
 		return nil, fmt.Errorf("dial %s on %s: %w", address, c.address, err)
 	}
 	return conn, nil
 }
 
-// Close ends the connection, and all that was dialled through it.
+// Close ends the connection, and all that was dialled through it. It is no error
+// that it has ended already.
 func (c *Connection) Close() error {
 	c.stop()
 	err := c.client.Close()
 	_ = c.alive.Wait()
-	return err
+	if err != nil && !errors.Is(err, net.ErrClosed) {
+		return fmt.Errorf("close the connection to %s: %w", c.address, err)
+	}
+	return nil
 }

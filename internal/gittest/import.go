@@ -52,7 +52,7 @@ func change(w io.Writer, mode, path, content string) {
 	fmt.Fprintf(w, "M %s inline %s\ndata %d\n%s\n", mode, path, len(content), content)
 }
 
-// fastImport also packs what is small, as a server has it after a while.
+// fastImport makes one pack of each import, also of a small one.
 func (r *Repo) fastImport(in string) {
 	r.t.Helper()
 	r.git([]byte(in), "-c", "fastimport.unpackLimit=0", "fast-import", "--quiet", "--date-format=raw")

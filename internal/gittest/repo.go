@@ -82,7 +82,14 @@ func (r *Repo) Submodule(branch, path, commit string) string {
 // Hash returns the commit that a branch points at, or "" when there is none.
 func (r *Repo) Hash(branch string) string {
 	r.t.Helper()
-	return r.git(nil, "for-each-ref", "--format=%(objectname)", "refs/heads/"+branch)
+	ref := "refs/heads/" + branch
+	// The pattern also finds what is below the branch's name.
+	for line := range strings.Lines(r.git(nil, "for-each-ref", "--format=%(refname) %(objectname)", ref)) {
+		if hash, ok := strings.CutPrefix(line, ref+" "); ok {
+			return strings.TrimSpace(hash)
+		}
+	}
+	return ""
 }
 
 // ResetBranch makes a branch point at a commit, as a forced push does.
@@ -139,28 +146,24 @@ func (r *Repo) Git(args ...string) string {
 // that.
 func (r *Repo) RefusePushes(message string) {
 	r.t.Helper()
-	r.hook("pre-receive", message)
+	r.hook("pre-receive", "echo "+quote(message)+" >&2\nexit 1\n", message == "")
 }
 
 // RefuseBranch makes the repo refuse pushes to one branch, as a forge with a
-// protected branch does; the message goes to whoever pushes.
+// protected branch does, with a message; an empty one ends that.
 func (r *Repo) RefuseBranch(branch, message string) {
 	r.t.Helper()
-	path := filepath.Join(r.Dir, "hooks", "update")
-	script := fmt.Sprintf("#!/bin/sh\n[ \"$1\" = %s ] || exit 0\necho %s >&2\nexit 1\n", quote("refs/heads/"+branch), quote(message))
-	if err := os.WriteFile(path, []byte(script), 0o700); err != nil { //nolint:gosec // a hook is executed
-		r.t.Fatal(err)
-	}
+	r.hook("update", "[ \"$1\" = "+quote("refs/heads/"+branch)+" ] || exit 0\necho "+quote(message)+" >&2\nexit 1\n", message == "")
 }
 
-func (r *Repo) hook(name, message string) {
+func (r *Repo) hook(name, script string, remove bool) {
 	r.t.Helper()
 	path := filepath.Join(r.Dir, "hooks", name)
 	var err error
-	if message == "" {
+	if remove {
 		err = os.RemoveAll(path)
 	} else {
-		err = os.WriteFile(path, []byte("#!/bin/sh\necho "+quote(message)+" >&2\nexit 1\n"), 0o700) //nolint:gosec // a hook is executed
+		err = os.WriteFile(path, []byte("#!/bin/sh\n"+script), 0o700)
 	}
 	if err != nil {
 		r.t.Fatal(err)

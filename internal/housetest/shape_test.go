@@ -1,4 +1,4 @@
-package housetest
+package housetest_test
 
 import (
 	"go/ast"
