@@ -52,7 +52,7 @@ fuzz: ## run each fuzz target for FUZZTIME (3s)
 	done
 
 .PHONY: bench
-bench: ## benchmarks, as ratios to a floor measured in the same run
+bench: ## run the benchmarks
 	@set -e; for dir in $$(grep -rlE '^func Benchmark' --include='*_test.go' --exclude-dir=testdata . | xargs -r dirname | sort -u); do \
 		go test -run '^$$' -bench . -benchtime $(BENCHTIME) "$$dir"; \
 	done

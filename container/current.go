@@ -69,11 +69,11 @@ func belongs(row types.ContainerSummary, origin *Origin, recorded map[string]str
 		return key, true
 	}
 	key := row.Labels[LabelContainer]
-	if row.Labels[LabelOwner] != origin.owner() || (key == "" && row.Labels[LabelRole] == "") {
+	if !origin.owns(row.Labels) || (key == "" && row.Labels[LabelRole] == "") {
 		return "", false
 	}
 	if origin != nil {
-		return key, row.Labels[LabelHost] == origin.Host
+		return key, true
 	}
 	want, ok := desired[key]
 	return key, ok && baseName(row.Name) == want.Container.Config.Name

@@ -34,7 +34,8 @@ const (
 type Origin struct {
 	// Host is the name of the host directory.
 	Host string
-	// Owner is the repo and the branch.
+	// Owner is the repo and the branch. When it is empty the containers of any
+	// owner count as ours: for plans, where the owner is not known.
 	Owner string
 	// Commit is the commit's full hash.
 	Commit string
@@ -58,6 +59,14 @@ func (o *Origin) owner() string {
 		return ""
 	}
 	return o.Owner
+}
+
+// owns says whether labels name us.
+func (o *Origin) owns(labels map[string]string) bool {
+	if o == nil {
+		return labels[LabelOwner] == ""
+	}
+	return labels[LabelHost] == o.Host && (o.Owner == "" || labels[LabelOwner] == o.Owner)
 }
 
 // filter returns the labels by which a look finds our containers.

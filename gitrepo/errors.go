@@ -55,6 +55,8 @@ func (r *Remote) classify(ctx context.Context, err error) error {
 		return fmt.Errorf("%w: it asks for credentials: set --git-token-file or $GITSYNC_GIT_TOKEN, and check that the token has not expired", ErrAuth)
 	case errors.Is(err, transport.ErrAuthorizationFailed):
 		return fmt.Errorf("%w: it refuses these credentials: the token needs to read the repo, and to write the state branch", ErrAuth)
+	case errors.Is(err, transport.ErrRepositoryNotFound) && r.path != "":
+		return fmt.Errorf("%w: there is no Git repo at %s", ErrUnreachable, r.path)
 	case errors.Is(err, transport.ErrRepositoryNotFound):
 		return fmt.Errorf("%w: no such repo, or these credentials may not see it (forges say so for private repos): check the URL and the token or key", ErrAuth)
 	case errors.Is(err, ssh.ErrHostKey):

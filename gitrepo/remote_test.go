@@ -179,7 +179,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		}, gitrepo.ErrAuth, "check the URL"},
 		"a directory that is not there": {func(t *testing.T) (string, gitrepo.Auth) {
 			return t.TempDir() + "/missing", gitrepo.Auth{}
-		}, gitrepo.ErrAuth, "no such repo"},
+		}, gitrepo.ErrUnreachable, "no Git repo at"},
 		"an authority that is not trusted": {func(t *testing.T) (string, gitrepo.Auth) {
 			return gittest.ServeHTTP(t, repo, gittest.HTTPOptions{TLS: true}).URL, gitrepo.Auth{}
 		}, gitrepo.ErrUnreachable, "certificate"},

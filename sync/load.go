@@ -42,7 +42,11 @@ func (c *cycle) load(ctx context.Context) error {
 		c.result.Hosts = append(c.result.Hosts, result)
 	}
 	sortHosts(c.result.Hosts)
-	return c.findGone(repo)
+	if err := c.findGone(repo); err != nil {
+		return err
+	}
+	c.announce(ctx)
+	return nil
 }
 
 // where names what is read, for errors.

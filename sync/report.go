@@ -15,18 +15,6 @@ func (c *cycle) report(ctx context.Context) {
 	if r.Commit != nil {
 		commit = r.Commit.Hash.Short()
 	}
-	if r.Moved {
-		log.Info().Str("commit", commit).Str("subject", r.Commit.Subject).Msg("new commit")
-		for _, m := range r.Mistakes {
-			log.Error().Str("mistake", m.Error()).Msg("invalid")
-		}
-		for _, name := range r.Invalid {
-			log.Error().Str("host", name).Msg("the host is left as it is: its directory does not validate")
-		}
-		for _, name := range r.Gone {
-			log.Warn().Str("host", name).Msg("the host is no longer in the repo; its containers are left as they are")
-		}
-	}
 	for _, h := range r.Hosts {
 		c.reportHost(log, h, commit)
 	}
@@ -35,6 +23,24 @@ func (c *cycle) report(ctx context.Context) {
 	}
 	if r.Err != nil {
 		log.Error().Err(r.Err).Str("reaction", string(React(r.Err))).Msg("cycle failed")
+	}
+}
+
+// announce logs a new commit, and what in it cannot be deployed.
+func (c *cycle) announce(ctx context.Context) {
+	r, log := c.result, zerolog.Ctx(ctx)
+	if !r.Moved {
+		return
+	}
+	log.Info().Str("commit", r.Commit.Hash.Short()).Str("subject", r.Commit.Subject).Msg("new commit")
+	for _, m := range r.Mistakes {
+		log.Error().Str("mistake", m.Error()).Msg("invalid")
+	}
+	for _, name := range r.Invalid {
+		log.Error().Str("host", name).Msg("the host is left as it is: its directory does not validate")
+	}
+	for _, name := range r.Gone {
+		log.Warn().Str("host", name).Msg("the host is no longer in the repo; its containers are left as they are")
 	}
 }
 

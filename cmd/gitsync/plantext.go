@@ -27,11 +27,13 @@ func (t *textPrinter) plan(r *sync.Result) error {
 	for _, h := range r.Hosts {
 		t.hostPlan(&b, h)
 	}
-	for _, m := range r.Mistakes {
-		fmt.Fprintf(&b, "\n%s%s\n", t.red("error: "), clean(m.Error()))
-	}
 	for _, name := range r.Invalid {
-		fmt.Fprintf(&b, "\n%s: left as it is, its directory does not validate\n", t.bold(clean(name)))
+		fmt.Fprintf(&b, "\n%s\n  left as it is, since its directory does not validate:\n", t.bold(clean(name)))
+		for _, m := range r.Mistakes {
+			if m.File == "hosts/"+name || strings.HasPrefix(m.File, "hosts/"+name+"/") {
+				fmt.Fprintf(&b, "  %s%s\n", t.red("error: "), clean(m.Error()))
+			}
+		}
 	}
 	for _, name := range r.Gone {
 		fmt.Fprintf(&b, "\n%s: no longer in the repo, its containers are left as they are\n", t.bold(clean(name)))
@@ -109,14 +111,13 @@ func (t *textPrinter) total(r *sync.Result) string {
 		parts = append(parts, fmt.Sprintf("%d blocked", counts[container.Blocked]))
 	}
 	text := plural(len(r.Hosts)+len(r.Invalid), "host") + ": "
-	if len(parts) == 0 {
-		text += "no changes"
+	if len(parts) == 0 && failed < len(r.Hosts)+len(r.Invalid) {
+		parts = append(parts, "no changes")
 	}
-	text += strings.Join(parts, ", ")
 	if failed > 0 {
-		text += ", " + t.red(plural(failed, "host")+" cannot be planned")
+		parts = append(parts, t.red(fmt.Sprintf("%d cannot be planned", failed)))
 	}
-	return text + "."
+	return text + strings.Join(parts, ", ") + "."
 }
 
 func plural(n int, noun string) string {

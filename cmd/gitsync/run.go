@@ -67,9 +67,7 @@ func runRun(ctx context.Context, s *settings, opts runOptions, stderr *os.File) 
 	if err != nil {
 		return err
 	}
-	t := newTerminal(stderr)
-	progress := newProgress(t)
-	syncer, closeSyncer, err := s.openSyncer("", true, progress.report())
+	syncer, closeSyncer, err := s.openSyncer("", true, newProgress(newTerminal(stderr)).report())
 	if err != nil {
 		return err
 	}
@@ -81,28 +79,9 @@ func runRun(ctx context.Context, s *settings, opts runOptions, stderr *os.File) 
 		log.Info().Msg("gitsync stops")
 		return err
 	}
-	result := syncer.Cycle(ctx)
-	if result.Converged() {
-		return nil
+	if !syncer.Cycle(ctx).Converged() {
+		// The log has said why.
+		return exitStatus(exitError)
 	}
-	printTrouble(t, result)
-	return exitStatus(exitError)
-}
-
-// printTrouble says what kept a cycle from converging.
-func printTrouble(t *terminal, r *sync.Result) {
-	if r.Err != nil {
-		t.error(r.Err)
-	}
-	if r.GitErr != nil {
-		t.error(r.GitErr)
-	}
-	for _, m := range r.Mistakes {
-		t.error(m)
-	}
-	for _, h := range r.Hosts {
-		if h.Err != nil {
-			t.error(h.Err)
-		}
-	}
+	return nil
 }
