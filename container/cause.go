@@ -53,6 +53,9 @@ func shownCauses(a, b types.ContainerConfig) []Cause {
 		{"name", a.Name, b.Name},
 		{"ports", list(a.Ports, portText), list(b.Ports, portText)},
 		{"mounts", list(a.Mounts, mountText), list(b.Mounts, mountText)},
+		{"capAdd", words(a.CapAdd), words(b.CapAdd)},
+		{"capDrop", words(a.CapDrop), words(b.CapDrop)},
+		{"extraHosts", words(a.ExtraHosts), words(b.ExtraHosts)},
 		{"privileged", strconv.FormatBool(a.Privileged), strconv.FormatBool(b.Privileged)},
 		{"networkMode", a.NetworkMode, b.NetworkMode},
 		{"pidMode", a.PidMode, b.PidMode},
@@ -62,11 +65,8 @@ func shownCauses(a, b types.ContainerConfig) []Cause {
 		{"restart", a.Restart, b.Restart},
 		{"workdir", a.Workdir, b.Workdir},
 		{"hostname", a.Hostname, b.Hostname},
-		{"capAdd", strings.Join(a.CapAdd, " "), strings.Join(b.CapAdd, " ")},
-		{"capDrop", strings.Join(a.CapDrop, " "), strings.Join(b.CapDrop, " ")},
 		{"memory", memoryText(a.Memory), memoryText(b.Memory)},
 		{"cpus", number(a.CPUs), number(b.CPUs)},
-		{"extraHosts", strings.Join(a.ExtraHosts, " "), strings.Join(b.ExtraHosts, " ")},
 		{"stopTimeout", durationText(a.StopTimeout), durationText(b.StopTimeout)},
 	}
 	var causes []Cause
@@ -158,7 +158,14 @@ func list[T any](items []T, text func(T) string) string {
 	for _, item := range items {
 		out = append(out, text(item))
 	}
-	return strings.Join(out, " ")
+	return words(out)
+}
+
+func words(items []string) string {
+	if len(items) == 0 {
+		return "(none)"
+	}
+	return strings.Join(items, " ")
 }
 
 // portText is the short form that Docker users know.
@@ -196,7 +203,7 @@ func attributesText(m *HostConfiguredContainer, p string) string {
 
 func memoryText(b types.Bytes) string {
 	if b == 0 {
-		return ""
+		return "(unlimited)"
 	}
 	return b.String()
 }
@@ -210,7 +217,7 @@ func durationText(d types.Duration) string {
 
 func number(f float64) string {
 	if f == 0 {
-		return ""
+		return "(unlimited)"
 	}
 	return strconv.FormatFloat(f, 'g', -1, 64)
 }

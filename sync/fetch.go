@@ -12,7 +12,7 @@ import (
 // fails and an earlier cycle has a commit, the cycle goes on with that one.
 func (c *cycle) fetch(ctx context.Context) error {
 	if c.opts.Path != "" {
-		c.tree = os.DirFS(c.opts.Path)
+		c.tree, c.result.Path = os.DirFS(c.opts.Path), c.opts.Path
 		if c.opts.Remote == nil {
 			return nil
 		}

@@ -16,6 +16,8 @@ type Result struct {
 	// Commit is what was deployed; nil when nothing could be read, or a directory
 	// was read instead of a commit.
 	Commit *gitrepo.Commit
+	// Path is the directory that was read instead of a commit.
+	Path string
 	// Moved says that the commit is not the one of the last cycle.
 	Moved bool
 	// Hosts are in the order of their names.

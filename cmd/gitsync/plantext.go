@@ -24,6 +24,9 @@ func (t *textPrinter) plan(r *sync.Result) error {
 	if r.Commit != nil {
 		fmt.Fprintf(&b, "Plan for commit %s %q\n", t.bold(r.Commit.Hash.Short()), clean(r.Commit.Subject))
 	}
+	if r.Path != "" {
+		fmt.Fprintf(&b, "Plan for directory %s\n", t.bold(clean(r.Path)))
+	}
 	for _, h := range r.Hosts {
 		t.hostPlan(&b, h)
 	}

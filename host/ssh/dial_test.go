@@ -1,6 +1,7 @@
 package ssh_test
 
 import (
+	"context"
 	"crypto/ed25519"
 	"encoding/pem"
 	"errors"
@@ -82,6 +83,9 @@ func wantRefusal(t *testing.T, config ssh.Config, opts ssh.Options, want dialCas
 	}
 	if !errors.Is(err, want.want) {
 		t.Fatalf("dial: %v, want %v", err, want.want)
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("dial: %v, want no second attempt", err)
 	}
 	for _, says := range want.says {
 		if !strings.Contains(err.Error(), says) {

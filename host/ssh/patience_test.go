@@ -121,11 +121,15 @@ func TestDialEndsWithTheContextWhenTheAgentDoesNotSign(t *testing.T) {
 func TestNetworkErrorsAreTriedAgain(t *testing.T) {
 	s := sshdtest.Serve(t)
 	address := serve(t, "tcp", "127.0.0.1:0", func(number int, conn net.Conn) {
-		if number < 3 {
-			_ = conn.Close()
-			return
+		switch number {
+		case 1, 2:
+			_ = conn.Close() // with what the client sent unread: a reset
+		case 3:
+			_, _ = conn.Read(make([]byte, 256))
+			_ = conn.Close() // the end
+		default:
+			forward(conn, s)
 		}
-		forward(conn, s)
 	})
 	config, opts := to(s)
 	opts.KnownHostsFile = write(t, strings.Replace(read(t, s.KnownHostsFile), fmt.Sprint(s.Port), fmt.Sprint(at(address).Port), 1))
@@ -135,7 +139,7 @@ func TestNetworkErrorsAreTriedAgain(t *testing.T) {
 	}
 	config.RetryTimeout = types.Duration(patience)
 	if err := ends(t, t.Context(), config, opts); err != nil {
-		t.Errorf("dial: %v, want that the third connection is used", err)
+		t.Errorf("dial: %v, want that the fourth connection is used", err)
 	}
 }
 
