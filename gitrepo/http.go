@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -20,7 +21,7 @@ const (
 )
 
 // newHTTPClient returns a client with bounds, which trusts further authorities.
-func newHTTPClient(caFile string) (*http.Client, error) {
+func newHTTPClient(home *url.URL, caFile string) (*http.Client, error) {
 	roots, err := x509.SystemCertPool()
 	if err != nil {
 		roots = x509.NewCertPool()
@@ -44,14 +45,22 @@ func newHTTPClient(caFile string) (*http.Client, error) {
 		MaxIdleConnsPerHost:    2,
 		MaxResponseHeaderBytes: 1 << 20,
 		ForceAttemptHTTP2:      true,
-	}}}, nil
+	}, home}}, nil
 }
 
 // bounded limits the size of answers: the library reads them whole.
-type bounded struct{ *http.Transport }
+type bounded struct {
+	*http.Transport
+	home *url.URL
+}
 
 // RoundTrip implements http.RoundTripper.
 func (b *bounded) RoundTrip(request *http.Request) (*http.Response, error) {
+	// The library gives its credentials to whoever a redirect led to before.
+	if request.URL.Host != b.home.Host || request.URL.Scheme != b.home.Scheme {
+		request = request.Clone(request.Context())
+		request.Header.Del("Authorization")
+	}
 	response, err := b.Transport.RoundTrip(request)
 	if err != nil {
 		return nil, err

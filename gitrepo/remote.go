@@ -117,7 +117,7 @@ func newHTTP(u *url.URL, auth Auth) (*Remote, error) {
 	}
 	plain := *u
 	plain.User = nil
-	client, err := newHTTPClient(auth.CAFile)
+	client, err := newHTTPClient(&plain, auth.CAFile)
 	if err != nil {
 		return nil, err
 	}
@@ -190,7 +190,7 @@ func (r *Remote) redact(text string) string {
 // uploadPack opens a session that fetches. It ends with the context.
 func (r *Remote) uploadPack(ctx context.Context) (transport.UploadPackSession, error) {
 	if r.http != nil {
-		return r.http.NewUploadPackSession(r.endpoint, r.auth)
+		return r.http.NewUploadPackSession(r.ownEndpoint(), r.auth)
 	}
 	return r.openStream(ctx, "upload-pack")
 }
@@ -198,7 +198,13 @@ func (r *Remote) uploadPack(ctx context.Context) (transport.UploadPackSession, e
 // receivePack opens a session that pushes. It ends with the context.
 func (r *Remote) receivePack(ctx context.Context) (transport.ReceivePackSession, error) {
 	if r.http != nil {
-		return r.http.NewReceivePackSession(r.endpoint, r.auth)
+		return r.http.NewReceivePackSession(r.ownEndpoint(), r.auth)
 	}
 	return r.openStream(ctx, "receive-pack")
+}
+
+// ownEndpoint returns a copy: a session writes into it where a redirect leads.
+func (r *Remote) ownEndpoint() *transport.Endpoint {
+	endpoint := *r.endpoint
+	return &endpoint
 }

@@ -98,6 +98,9 @@ func (r *Remote) startSSH(ctx context.Context, service string) (*process, error)
 	if err != nil {
 		return nil, err
 	}
+	// The library's calls have no context.
+	stop := context.AfterFunc(ctx, func() { _ = client.Close() })
+	defer stop()
 	session, err := client.NewSession()
 	if err != nil {
 		return nil, errors.Join(err, client.Close())

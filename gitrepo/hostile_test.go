@@ -1,0 +1,128 @@
+package gitrepo_test
+
+import (
+	"context"
+	"crypto/ed25519"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	xssh "golang.org/x/crypto/ssh"
+
+	"github.com/gitsync/gitsync/gitrepo"
+	"github.com/gitsync/gitsync/internal/gittest"
+)
+
+// A redirect to another host must not carry the credentials along: neither in the
+// request that follows it, nor in those after that.
+func TestARedirectToAnotherHostGetsNoCredentials(t *testing.T) {
+	repo := gittest.NewRepo(t)
+	tip := repo.Commit("main", map[string]string{"a": "1"}, "first")
+	backend, err := url.Parse(gittest.ServeHTTP(t, repo, gittest.HTTPOptions{}).URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: backend.Host})
+	var reached atomic.Int64
+	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		reached.Add(1)
+		if r.Header.Get("Authorization") != "" {
+			t.Errorf("%s %s got the credentials", r.Method, r.URL.Path)
+		}
+		proxy.ServeHTTP(w, r)
+	}))
+	defer other.Close()
+	_, port, err := net.SplitHostPort(other.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	home := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "http://localhost:"+port+r.URL.RequestURI(), http.StatusFound)
+	}))
+	defer home.Close()
+	remote := open(t, home.URL+backend.Path, gitrepo.Auth{Username: "git", Password: "s3cret"})
+	for range 2 {
+		if _, err := remote.Refs(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := openStore(t, "", remote, "main").Fetch(t.Context(), gitrepo.Hash(tip)); err != nil {
+		t.Fatal(err)
+	}
+	if reached.Load() < 4 {
+		t.Errorf("the other host was asked %d times", reached.Load())
+	}
+}
+
+// An SSH server that lets us in and then says nothing must not hold us.
+func TestASilentSSHServerIsLeftInTime(t *testing.T) {
+	_, key, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := xssh.NewSignerFromKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, err := xssh.MarshalPrivateKey(key, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	listener := serveSilentSSH(t, signer)
+	auth := gitrepo.Auth{SSHKeyFile: filepath.Join(dir, "key"), KnownHostsFile: filepath.Join(dir, "known_hosts")}
+	known := fmt.Appendf(nil, "[127.0.0.1]:%d %s", listener.Addr().(*net.TCPAddr).Port, xssh.MarshalAuthorizedKey(signer.PublicKey()))
+	if err := errors.Join(os.WriteFile(auth.SSHKeyFile, pem.EncodeToMemory(block), 0o600), os.WriteFile(auth.KnownHostsFile, known, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	remote := open(t, "ssh://git@"+listener.Addr().String()+"/x.git", auth)
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() {
+		_, err := remote.Refs(ctx)
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		if !errors.Is(err, gitrepo.ErrUnreachable) {
+			t.Errorf("refs: %v, want ErrUnreachable", err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("refs does not obey its context")
+	}
+}
+
+// serveSilentSSH lets everybody in, and answers nothing after that.
+func serveSilentSSH(t *testing.T, hostKey xssh.Signer) net.Listener {
+	t.Helper()
+	config := &xssh.ServerConfig{NoClientAuth: true}
+	config.AddHostKey(hostKey)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			if _, _, requests, err := xssh.NewServerConn(conn, config); err == nil {
+				go xssh.DiscardRequests(requests)
+			}
+		}
+	}()
+	return listener
+}
