@@ -25,14 +25,12 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
 			// Commits have the same hashes in each run.
-			for _, v := range []string{
-				"HOME=" + env.WorkDir, "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1",
+			env.Vars = append(env.Vars,
+				"HOME="+env.WorkDir, "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1",
 				"GIT_AUTHOR_NAME=tester", "GIT_AUTHOR_EMAIL=tester@example.com", "GIT_AUTHOR_DATE=2026-01-02T03:04:05Z",
 				"GIT_COMMITTER_NAME=tester", "GIT_COMMITTER_EMAIL=tester@example.com", "GIT_COMMITTER_DATE=2026-01-02T03:04:05Z",
-				"GITSYNC_RUNTIME=memory", "GITSYNC_DATA_DIR=" + env.WorkDir + "/data", "GITSYNC_REPO=" + env.WorkDir + "/infra", "TZ=UTC",
-			} {
-				env.Vars = append(env.Vars, v)
-			}
+				"GITSYNC_RUNTIME=memory", "GITSYNC_DATA_DIR="+env.WorkDir+"/data", "GITSYNC_REPO="+env.WorkDir+"/infra", "TZ=UTC",
+			)
 			return nil
 		},
 	})
