@@ -23,7 +23,7 @@ func (t hashedTree) TreeHash(path string) (string, error) {
 // load reads the desired state from the tree, and the previous one from the state
 // branch.
 func (c *cycle) load(ctx context.Context) error {
-	repo, err := c.loader.Load(ctx, c.tree, layout.Options{Hosts: c.opts.Hosts})
+	repo, err := c.loader.Load(ctx, c.tree, layout.Options{Hosts: c.opts.Hosts, DockerHost: c.opts.DockerHost})
 	if err != nil {
 		return fmt.Errorf("load %s: %w", c.where(), err)
 	}

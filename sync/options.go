@@ -22,6 +22,9 @@ type Options struct {
 	Path string
 	// Hosts are the hosts to handle; empty means all.
 	Hosts []string
+	// DockerHost is this machine's engine, for hosts that name none: it tells which
+	// hosts are one machine. Empty means the default socket.
+	DockerHost string
 	// DataDir holds what is fetched. Empty keeps it in memory.
 	DataDir string
 	// Author is written on the commits of the state branch.

@@ -46,7 +46,7 @@ func runValidate(ctx context.Context, dir, output string, stdout *os.File) error
 	} else if !info.IsDir() {
 		return fmt.Errorf("%s is no directory", dir)
 	}
-	repo, err := layout.NewLoader().Load(ctx, os.DirFS(dir), layout.Options{})
+	repo, err := layout.NewLoader().Load(ctx, os.DirFS(dir), layout.Options{DockerHost: os.Getenv("DOCKER_HOST")})
 	if err != nil {
 		return fmt.Errorf("%s: %w", dir, err)
 	}

@@ -47,7 +47,7 @@ func (s *settings) openRemote() (*gitrepo.Remote, error) {
 func (s *settings) openSyncer(path string, keep bool, progress func(runtime.PullProgress)) (*sync.Syncer, func(), error) {
 	opts := sync.Options{
 		Branch: s.branch, StateBranch: s.stateBranch, Path: path, Hosts: s.hosts,
-		Author: author(), Progress: progress,
+		Author: author(), Progress: progress, DockerHost: os.Getenv("DOCKER_HOST"),
 	}
 	closeRemote := func() {}
 	if s.repo != "" || path == "" {
