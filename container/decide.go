@@ -152,6 +152,17 @@ func (d *decision) decideUpkeep(current Current) {
 		d.kind = Finish
 		d.causes = append(d.causes, cause("", "the post-start hook failed the last time"))
 	}
+	if d.renamed() {
+		d.causes = append(d.causes, cause("name", "container is named %s on the host", d.main.Name))
+		if d.kind == "" {
+			d.kind = Rename
+		}
+	}
+}
+
+// renamed says whether somebody gave the container another name.
+func (d *decision) renamed() bool {
+	return d.main != nil && d.desired != nil && !d.creates() && d.main.Name != d.desired.Container.Config.Name
 }
 
 // stoppedText says why a container must be started, or nothing when it need not:

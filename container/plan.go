@@ -15,6 +15,8 @@ const (
 	Start   Kind = "start"
 	Restart Kind = "restart"
 	Remove  Kind = "remove"
+	// Rename gives a container its own name back.
+	Rename Kind = "rename"
 	// Forget drops the record of a container that is neither wanted nor there.
 	Forget Kind = "forget"
 	// Finish runs the post-start hook that failed the last time.

@@ -120,6 +120,9 @@ func groupSteps(group []*decision) []Step {
 			}
 			remove = append(remove, removal)
 		}
+		if d.kind != "" && d.kind != Blocked && d.renamed() {
+			rename = append(rename, renameStep(d.key, d.main.ID, d.main.Name, d.desired.Container.Config.Name))
+		}
 		start = append(start, d.startSteps()...)
 		finish = append(finish, d.hookSteps()...)
 		if d.kind == Forget {
@@ -183,7 +186,7 @@ func (d *decision) startSteps() []Step {
 	case d.creates():
 		return []Step{{Action: ActionStart, Container: d.key, Instance: Created, Name: d.desired.Container.Config.Name}}
 	case d.kind == Start, d.kind == Restart:
-		return []Step{startStep(d.key, d.main.ID, d.main.Name)}
+		return []Step{startStep(d.key, d.main.ID, d.desired.Container.Config.Name)}
 	}
 	return nil
 }

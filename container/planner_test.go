@@ -231,6 +231,15 @@ func TestPlanOfStoppedContainers(t *testing.T) {
 			desired: state(spec("web")), current: found(row(spec("web"), status(types.StatusExited))), want: start,
 		},
 		{
+			name:    "a container that somebody renamed gets its name back",
+			desired: state(spec("web")), current: found(row(spec("web"), named("id-web", "other"))),
+			want: `
+			web1:
+			  rename web: container is named other on the host
+			    1. rename other to web
+			`,
+		},
+		{
 			name:    "a container that never started is started",
 			desired: state(spec("web")), current: found(row(spec("web"), status(types.StatusCreated))),
 			want: strings.ReplaceAll(start, "container is stopped", "container was created and never started"),

@@ -77,7 +77,7 @@ func summary(changes []container.Change) string {
 	}
 	var parts []string
 	for _, kind := range []container.Kind{
-		container.Create, container.Replace, container.Restart, container.Start,
+		container.Create, container.Replace, container.Restart, container.Start, container.Rename,
 		container.Remove, container.Recover, container.Finish, container.Forget, container.Blocked,
 	} {
 		var keys []string

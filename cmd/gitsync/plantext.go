@@ -15,7 +15,7 @@ type textPrinter struct{ *terminal }
 // signs are what a glance at a plan should find.
 var signs = map[container.Kind]string{
 	container.Create: "+", container.Replace: "~", container.Start: ">", container.Restart: ">",
-	container.Remove: "-", container.Forget: "-", container.Finish: ">", container.Recover: "~",
+	container.Rename: "~", container.Remove: "-", container.Forget: "-", container.Finish: ">", container.Recover: "~",
 	container.Blocked: "!",
 }
 
@@ -103,7 +103,7 @@ func (t *textPrinter) total(r *sync.Result) string {
 	}
 	var parts []string
 	for _, kind := range []container.Kind{
-		container.Create, container.Replace, container.Restart, container.Start, container.Remove,
+		container.Create, container.Replace, container.Restart, container.Start, container.Rename, container.Remove,
 		container.Recover, container.Finish, container.Forget,
 	} {
 		if counts[kind] > 0 {

@@ -49,7 +49,7 @@ func (r *Runtime) Create(ctx context.Context, config *types.ContainerConfig) (st
 		id, err = r.create(ctx, config)
 	}
 	if err != nil {
-		return "", fmt.Errorf("create container %s: %w", config.Name, r.classify(ctx, err))
+		return "", r.classify(ctx, err)
 	}
 	return id, nil
 }
@@ -76,7 +76,7 @@ func (r *Runtime) Delete(ctx context.Context, id string) error {
 	if strings.Contains(err.Error(), "is already in progress") {
 		return r.waitRemoved(ctx, id)
 	}
-	return fmt.Errorf("remove container %s: %w", short(id), r.classify(ctx, err))
+	return r.classify(ctx, err)
 }
 
 func (r *Runtime) waitRemoved(ctx context.Context, id string) error {
@@ -97,7 +97,7 @@ func (r *Runtime) waitRemoved(ctx context.Context, id string) error {
 // Start implements runtime.Runtime.
 func (r *Runtime) Start(ctx context.Context, id string) error {
 	if err := r.api.ContainerStart(ctx, id, container.StartOptions{}); err != nil {
-		return fmt.Errorf("start container %s: %w", short(id), r.classify(ctx, err))
+		return r.classify(ctx, err)
 	}
 	return nil
 }
@@ -118,7 +118,7 @@ func (r *Runtime) Status(ctx context.Context, id string) (types.ContainerStatus,
 // created with.
 func (r *Runtime) Stop(ctx context.Context, id string) error {
 	if err := r.api.ContainerStop(ctx, id, container.StopOptions{}); err != nil {
-		return fmt.Errorf("stop container %s: %w", short(id), r.classify(ctx, err))
+		return r.classify(ctx, err)
 	}
 	return nil
 }
@@ -127,7 +127,7 @@ func (r *Runtime) Stop(ctx context.Context, id string) error {
 func (r *Runtime) Rename(ctx context.Context, id, name string) error {
 	err := r.api.ContainerRename(ctx, id, name)
 	if err != nil && !strings.Contains(err.Error(), "same name as its current name") {
-		return fmt.Errorf("rename container %s to %s: %w", short(id), name, r.classify(ctx, err))
+		return r.classify(ctx, err)
 	}
 	return nil
 }
@@ -213,10 +213,11 @@ func short(id string) string {
 	return id
 }
 
-// classify gives an error of the engine its class, and keeps its words.
+// classify gives an error of the engine its class, and keeps its words. It names no
+// container: the caller knows it by a better name than the engine does.
 func (r *Runtime) classify(ctx context.Context, err error) error {
 	text := strings.ToLower(err.Error())
-	class := func(target error) error { return fmt.Errorf("%w: %w", target, err) }
+	class := func(target error) error { return fmt.Errorf("%w: %w", target, engineError{err}) }
 	switch {
 	case ctx.Err() != nil:
 		if errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
@@ -238,5 +239,17 @@ func (r *Runtime) classify(ctx context.Context, err error) error {
 	case cerrdefs.IsInvalidArgument(err), strings.Contains(text, "oci runtime"), strings.Contains(text, "failed to create shim"), strings.Contains(text, "failed to create task"):
 		return class(runtime.ErrInvalid)
 	}
-	return err
+	return engineError{err}
 }
+
+// engineError leaves out the words that the client puts before each error of the
+// engine.
+type engineError struct{ error }
+
+// Error implements error.
+func (e engineError) Error() string {
+	return strings.ReplaceAll(e.error.Error(), "Error response from daemon: ", "")
+}
+
+// Unwrap returns the client's error.
+func (e engineError) Unwrap() error { return e.error }

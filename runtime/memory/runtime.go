@@ -41,7 +41,7 @@ func (r *Runtime) on(ctx context.Context, id string, action func(*worldData, *re
 	return r.update(ctx, func(d *worldData) error {
 		c, ok := d.Containers[id]
 		if !ok {
-			return fmt.Errorf("container %.12s: %w", id, runtime.ErrNotFound)
+			return runtime.ErrNotFound
 		}
 		return action(d, c)
 	})
@@ -52,13 +52,13 @@ func (r *Runtime) Create(ctx context.Context, config *types.ContainerConfig) (st
 	id := ""
 	err := r.update(ctx, func(d *worldData) error {
 		if d.byName(config.Name) != nil {
-			return fmt.Errorf("create container %s: %w", config.Name, runtime.ErrNameInUse)
+			return runtime.ErrNameInUse
 		}
 		if err := d.pull(config.Image); err != nil {
-			return fmt.Errorf("create container %s: %w", config.Name, err)
+			return err
 		}
 		if config.Group != "" && config.User == "" {
-			return fmt.Errorf("create container %s: %w: a group needs a user", config.Name, runtime.ErrInvalid)
+			return fmt.Errorf("%w: a group needs a user", runtime.ErrInvalid)
 		}
 		c, err := newRecord(config)
 		if err != nil {
@@ -95,7 +95,7 @@ func newRecord(config *types.ContainerConfig) (*record, error) {
 func (r *Runtime) Delete(ctx context.Context, id string) error {
 	return r.on(ctx, id, func(d *worldData, c *record) error {
 		if c.up() {
-			return fmt.Errorf("remove container %s: %w", c.Name, runtime.ErrRunning)
+			return runtime.ErrRunning
 		}
 		delete(d.Containers, id)
 		return nil
@@ -110,7 +110,7 @@ func (r *Runtime) Start(ctx context.Context, id string) error {
 		}
 		for _, other := range d.Containers {
 			if other.up() && conflict(c.Config.Ports, other.Config.Ports) {
-				return fmt.Errorf("start container %s: %w: %s has it", c.Name, runtime.ErrPortInUse, other.Name)
+				return fmt.Errorf("%w: %s has it", runtime.ErrPortInUse, other.Name)
 			}
 		}
 		c.Status = types.StatusRunning
@@ -182,7 +182,7 @@ func (r *Runtime) Find(ctx context.Context, name string) (types.ContainerSummary
 func (r *Runtime) Rename(ctx context.Context, id, name string) error {
 	return r.on(ctx, id, func(d *worldData, c *record) error {
 		if other := d.byName(name); other != nil && other != c {
-			return fmt.Errorf("rename container %s to %s: %w", c.Name, name, runtime.ErrNameInUse)
+			return runtime.ErrNameInUse
 		}
 		c.Name = name
 		return nil
