@@ -187,7 +187,7 @@ func (e *executor) undoUnit(ctx context.Context, unit Unit, at Step, err error, 
 
 // step carries one step out and returns what takes it back.
 func (e *executor) step(ctx context.Context, s Step) (undo, error) {
-	zerolog.Ctx(ctx).Debug().Str("host", e.name).Str("container", s.Container).Stringer("step", s).Msg("step")
+	zerolog.Ctx(ctx).Debug().Str("host", e.name).Str("container", s.Container).Stringer("step", s).Str("cause", s.Cause).Msg("step")
 	ctx, cancel := graceful(ctx, e.timeout(s))
 	defer cancel()
 	id := s.ID

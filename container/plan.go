@@ -67,6 +67,8 @@ type Step struct {
 	Action Action `json:"action"`
 	// Container is the key of the container that the step is for.
 	Container string `json:"container"`
+	// Cause is why, in one line: the causes of the container's change.
+	Cause string `json:"cause,omitempty"`
 	// Instance says which container the step works on.
 	Instance Instance `json:"instance,omitempty"`
 	// ID is set for an existing instance.

@@ -39,7 +39,25 @@ func MakePlan(host string, desired, previous ContainersState, current Current) H
 			plan.Units = append(plan.Units, Unit{Steps: steps})
 		}
 	}
+	plan.nameCauses()
 	return plan
+}
+
+// nameCauses tells each step the causes of its container's change.
+func (p HostPlan) nameCauses() {
+	causes := map[string]string{}
+	for _, c := range p.Changes {
+		causes[c.Container] = joinCauses(c.Causes)
+	}
+	name := func(steps []Step) {
+		for i := range steps {
+			steps[i].Cause = causes[steps[i].Container]
+		}
+	}
+	name(p.Pulls)
+	for _, u := range slices.Concat(p.Recovery, p.Units) {
+		name(u.Steps)
+	}
 }
 
 func allKeys(desired, previous ContainersState, instances map[string]Instances) []string {

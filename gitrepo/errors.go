@@ -26,7 +26,8 @@ var (
 	ErrHostKey = errors.New("SSH host key not accepted")
 	// ErrUnreachable means that the remote did not answer.
 	ErrUnreachable = errors.New("the remote cannot be reached")
-	// ErrRaceLost means that the branch moved since the commit was made on it.
+	// ErrRaceLost means that the branch moved since the commit was made on it, or
+	// since its tip was read.
 	ErrRaceLost = errors.New("the branch moved in the meantime")
 	// ErrPushRefused means that the remote does not want the push, and will not
 	// later.
@@ -49,6 +50,8 @@ func (r *Remote) classify(ctx context.Context, err error) error {
 	}
 	var unexpected *packp.ErrUnexpectedData
 	switch {
+	case errors.Is(err, ErrRaceLost):
+		return err
 	case errors.Is(err, transport.ErrEmptyRemoteRepository):
 		return fmt.Errorf("%w: push a first commit with hosts/<host>/containers.yaml", ErrEmptyRemote)
 	case errors.Is(err, transport.ErrAuthenticationRequired):

@@ -34,7 +34,7 @@ func (s *Store) fetchInto(ctx context.Context, into storage.Storer, tip, have Ha
 		return err
 	}
 	if now, err := branchesOf(advertised.References).Branch(s.branch); err != nil || now != tip {
-		return fmt.Errorf("branch %s moved on from %s while it was fetched; the next poll sees it", s.branch, tip.Short())
+		return fmt.Errorf("fetch %s of branch %s: %w", tip.Short(), s.branch, ErrRaceLost)
 	}
 	request, err := uploadRequest(advertised, into, tip, have, depth)
 	if err != nil {

@@ -150,7 +150,8 @@ func (s *Store) Close() error {
 // the store has already is not fetched again; a store that cannot be used any more
 // is replaced by a fresh one.
 //
-// Errors: those of [Remote.Refs]; [ErrTooLarge].
+// Errors: those of [Remote.Refs]; [ErrTooLarge]; [ErrRaceLost] when the branch is not
+// at that tip any more, so that its references must be read again.
 func (s *Store) Fetch(ctx context.Context, tip Hash) (*Commit, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -145,7 +145,7 @@ func (b *Branch) Save(ctx context.Context, records map[string]*Record, entry Ent
 		if err != nil {
 			return err
 		}
-		if err := b.Load(ctx, refs); err != nil {
+		if err := b.Load(ctx, refs); err != nil && !errors.Is(err, gitrepo.ErrRaceLost) {
 			return err
 		}
 	}

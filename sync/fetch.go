@@ -2,11 +2,18 @@ package sync
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 
 	"github.com/rs/zerolog"
+
+	"github.com/gitsync/gitsync/gitrepo"
 )
+
+// maxFetches bounds how often branches that move while they are fetched are read
+// again.
+const maxFetches = 5
 
 // fetch reads the references, and the objects when a branch moved. When that
 // fails and an earlier cycle has a commit, the cycle goes on with that one.
@@ -18,6 +25,9 @@ func (c *cycle) fetch(ctx context.Context) error {
 		}
 	}
 	err := c.fetchBranches(ctx)
+	for tries := 1; errors.Is(err, gitrepo.ErrRaceLost) && tries < maxFetches; tries++ {
+		err = c.fetchBranches(ctx)
+	}
 	if err != nil {
 		err = fmt.Errorf("fetch %s: %w", c.opts.Remote, err)
 		if c.commit == nil || ctx.Err() != nil {

@@ -227,7 +227,7 @@ func (r *Runtime) classify(ctx context.Context, err error) error {
 	case strings.Contains(text, "permission denied while trying to connect"):
 		return fmt.Errorf("%w: no permission for %s: run gitsync as root, or as a member of the group that owns the socket (docker)", runtime.ErrUnreachable, r.address)
 	case client.IsErrConnectionFailed(err):
-		return fmt.Errorf("%w: the Docker Engine at %s does not answer: is it running? (systemctl status docker): %w", runtime.ErrUnreachable, r.address, err)
+		return class(runtime.ErrUnreachable)
 	case strings.Contains(text, "port is already allocated"), strings.Contains(text, "address already in use"):
 		return class(runtime.ErrPortInUse)
 	case cerrdefs.IsConflict(err) && strings.Contains(text, "is already in use by container"):
