@@ -81,9 +81,9 @@ func (e *executor) run(ctx context.Context, plan HostPlan) error {
 	log := zerolog.Ctx(ctx)
 	var errs []error
 	for _, c := range plan.Changes {
-		log.Info().Str("host", e.name).Str("container", c.Container).Str("cause", joinCauses(c.Causes)).Msg(string(c.Kind))
+		log.Info().Str("host", e.name).Str("container", c.Container).Str("cause", c.Why()).Msg(string(c.Kind))
 		if c.Kind == Blocked {
-			errs = append(errs, e.fail(c.Container, fmt.Errorf("%w: %s", ErrBlocked, joinCauses(c.Causes))))
+			errs = append(errs, e.fail(c.Container, fmt.Errorf("%w: %s", ErrBlocked, c.Why())))
 		}
 	}
 	for _, u := range plan.Recovery {

@@ -34,6 +34,15 @@ type Change struct {
 	Causes    []Cause `json:"causes"`
 }
 
+// Why returns the causes on one line.
+func (c Change) Why() string {
+	texts := make([]string, 0, len(c.Causes))
+	for _, cause := range c.Causes {
+		texts = append(texts, cause.Text)
+	}
+	return strings.Join(texts, "; ")
+}
+
 // Action is a call to the runtime.
 type Action string
 
@@ -171,19 +180,11 @@ func (p Plan) String() string {
 		}
 		fmt.Fprintf(&b, "%s:\n", h.Host)
 		for _, c := range h.Changes {
-			fmt.Fprintf(&b, "  %s %s: %s\n", c.Kind, c.Container, joinCauses(c.Causes))
+			fmt.Fprintf(&b, "  %s %s: %s\n", c.Kind, c.Container, c.Why())
 		}
 		for i, s := range h.Steps() {
 			fmt.Fprintf(&b, "    %d. %s\n", i+1, s)
 		}
 	}
 	return b.String()
-}
-
-func joinCauses(causes []Cause) string {
-	texts := make([]string, 0, len(causes))
-	for _, c := range causes {
-		texts = append(texts, c.Text)
-	}
-	return strings.Join(texts, "; ")
 }

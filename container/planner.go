@@ -47,7 +47,7 @@ func MakePlan(host string, desired, previous ContainersState, current Current) H
 func (p HostPlan) nameCauses() {
 	causes := map[string]string{}
 	for _, c := range p.Changes {
-		causes[c.Container] = joinCauses(c.Causes)
+		causes[c.Container] = c.Why()
 	}
 	name := func(steps []Step) {
 		for i := range steps {

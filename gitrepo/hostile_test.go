@@ -1,7 +1,6 @@
 package gitrepo_test
 
 import (
-	"context"
 	"crypto/ed25519"
 	"encoding/pem"
 	"errors"
@@ -15,7 +14,6 @@ import (
 	"path/filepath"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	xssh "golang.org/x/crypto/ssh"
 
@@ -85,22 +83,7 @@ func TestASilentSSHServerIsLeftInTime(t *testing.T) {
 	if err := errors.Join(os.WriteFile(auth.SSHKeyFile, pem.EncodeToMemory(block), 0o600), os.WriteFile(auth.KnownHostsFile, known, 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	remote := open(t, "ssh://git@"+listener.Addr().String()+"/x.git", auth)
-	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
-	defer cancel()
-	done := make(chan error, 1)
-	go func() {
-		_, err := remote.Refs(ctx)
-		done <- err
-	}()
-	select {
-	case err := <-done:
-		if !errors.Is(err, gitrepo.ErrUnreachable) {
-			t.Errorf("refs: %v, want ErrUnreachable", err)
-		}
-	case <-time.After(20 * time.Second):
-		t.Fatal("refs does not obey its context")
-	}
+	wantLeftInTime(t, open(t, "ssh://git@"+listener.Addr().String()+"/x.git", auth))
 }
 
 // serveSilentSSH lets everybody in, and answers nothing after that.

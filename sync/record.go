@@ -129,7 +129,7 @@ func details(h *HostResult) []string {
 	failed := failures(h.Err)
 	for _, p := range h.Plan.Hosts {
 		for _, change := range p.Changes {
-			line := fmt.Sprintf("%s/%s: %s: %s", h.Name, change.Container, change.Kind, causeText(change))
+			line := fmt.Sprintf("%s/%s: %s: %s", h.Name, change.Container, change.Kind, change.Why())
 			if why, ok := failed[change.Container]; ok {
 				line += ": failed: " + why
 				delete(failed, change.Container)
@@ -141,12 +141,4 @@ func details(h *HostResult) []string {
 		lines = append(lines, strings.TrimSuffix(h.Name+"/"+key, "/")+": failed: "+failed[key])
 	}
 	return lines
-}
-
-func causeText(change container.Change) string {
-	texts := make([]string, 0, len(change.Causes))
-	for _, cause := range change.Causes {
-		texts = append(texts, cause.Text)
-	}
-	return strings.Join(texts, "; ")
 }

@@ -73,7 +73,7 @@ func hostList(names []string) string {
 // summary says what one change is in full, and counts several.
 func summary(changes []container.Change) string {
 	if len(changes) == 1 {
-		return fmt.Sprintf("%s %s (%s)", changes[0].Kind, changes[0].Container, causeText(changes[0]))
+		return fmt.Sprintf("%s %s (%s)", changes[0].Kind, changes[0].Container, changes[0].Why())
 	}
 	var parts []string
 	for _, kind := range []container.Kind{

@@ -80,7 +80,7 @@ func statusRows(h *sync.HostResult) []statusRow {
 	problems := map[string]string{}
 	for _, p := range h.Plan.Hosts {
 		for _, c := range p.Changes {
-			problems[c.Container] = pending(c)
+			problems[c.Container] = c.Why()
 		}
 	}
 	if h.Record != nil {
@@ -105,15 +105,6 @@ func statusRows(h *sync.HostResult) []statusRow {
 		rows = append(rows, row)
 	}
 	return rows
-}
-
-// pending says what a change that was not made yet means.
-func pending(c container.Change) string {
-	texts := make([]string, 0, len(c.Causes))
-	for _, cause := range c.Causes {
-		texts = append(texts, cause.Text)
-	}
-	return strings.Join(texts, "; ")
 }
 
 // since shortens the engine's sentence: "Up 3 hours (healthy)" to "3 hours
