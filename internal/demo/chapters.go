@@ -19,8 +19,13 @@ import (
 	"github.com/gitsync/gitsync/examples"
 )
 
-// volume is the named volume of examples/repo, under a name of the tour's own.
-const volume = "gitsync-demo-store"
+// The containers and the volume of examples/repo have names of the tour's own, so
+// that they meet no others on this machine.
+const (
+	prefix = "gitsync-demo-"
+	hello  = prefix + "hello"
+	volume = prefix + "data"
+)
 
 // makeRepo makes the remote from examples/repo, with images, ports and paths of
 // the tour's own.
@@ -30,6 +35,7 @@ func (d *tour) makeRepo(ctx context.Context) error {
 		examples.Image, firstImage,
 		"gitsync-example-store", volume,
 		"/tmp/gitsync-example", filepath.Join(d.dir, "files"),
+		"\n  hello:\n", "\n  " + hello + ":\n", "\n  echo:\n", "\n  " + prefix + "echo:\n", "\n  store:\n", "\n  " + prefix + "store:\n",
 	}
 	d.ports = map[string]int{}
 	for _, published := range []string{"18081", "18082", "18083"} {
@@ -43,7 +49,7 @@ func (d *tour) makeRepo(ctx context.Context) error {
 	if err := copyRepo(examples.Repo(), d.clone(), strings.NewReplacer(replace...)); err != nil {
 		return err
 	}
-	d.say("This is examples/repo, with free ports and the tour's own image:")
+	d.say("This is examples/repo, with names, ports and an image of the tour's own:")
 	d.show("cat", "infra/hosts/web1/containers.yaml")
 	data, err := os.ReadFile(filepath.Join(d.clone(), "hosts", "web1", "containers.yaml"))
 	if err != nil {
@@ -130,23 +136,23 @@ func (d *tour) breakAndRepair(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	before, err := world.Find(ctx, "hello")
+	before, err := world.Find(ctx, hello)
 	if err != nil {
 		return err
 	}
-	d.show("docker", "rm", "-f", "hello")
+	d.show("docker", "rm", "-f", hello)
 	started := time.Now()
 	if err := errors.Join(world.Stop(ctx, before.ID), world.Delete(ctx, before.ID)); err != nil {
 		return err
 	}
-	err = eventually(ctx, "hello runs again", func() bool {
-		row, err := world.Find(ctx, "hello")
+	err = eventually(ctx, hello+" runs again", func() bool {
+		row, err := world.Find(ctx, hello)
 		return err == nil && row.ID != before.ID && row.Status == "running"
 	})
 	if err != nil {
 		return err
 	}
-	d.say("hello is back after %s.", time.Since(started).Round(10*time.Millisecond))
+	d.say("%s is back after %s.", hello, time.Since(started).Round(10*time.Millisecond))
 	return d.ask(ctx, "18081", "v2")
 }
 

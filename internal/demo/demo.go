@@ -108,7 +108,8 @@ func (d *tour) cleanup(ctx context.Context) error {
 	if d.keep {
 		d.say("Kept, as asked: the repo %s, a clone in %s,", d.remote(), d.clone())
 		d.say("and the containers. Remove them with")
-		d.say("    docker rm -f hello echo store; docker volume rm %s; docker rmi %s %s; rm -r %s", volume, firstImage, secondImage, d.dir)
+		d.say("    docker rm -f %s %secho %sstore; docker volume rm %s; docker rmi %s %s; rm -r %s",
+			hello, prefix, prefix, volume, firstImage, secondImage, d.dir)
 		return nil
 	}
 	var errs []error
