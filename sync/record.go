@@ -12,6 +12,10 @@ import (
 	"github.com/gitsync/gitsync/state"
 )
 
+// maxUnrecorded bounds the lines that are kept for a host while the state branch
+// cannot be written.
+const maxUnrecorded = 100
+
 // record writes the records that changed, all in one commit. When that fails the
 // next cycle finds the same difference and writes it then. It goes on for a while
 // after a cancellation, so that what was done is written down.
@@ -22,7 +26,8 @@ func (c *cycle) record(ctx context.Context) error {
 		if h.deployment == nil || !h.Checked {
 			continue
 		}
-		c.unrecorded[h.Name] = append(c.unrecorded[h.Name], details(h)...)
+		lines := append(c.unrecorded[h.Name], details(h)...)
+		c.unrecorded[h.Name] = lines[max(0, len(lines)-maxUnrecorded):]
 		if record := c.recordOf(h); record != nil {
 			records[h.Name] = record
 			changed = append(changed, h)
