@@ -123,6 +123,9 @@ type undo struct {
 // when one fails or the context is cancelled. From the first removal on there is
 // no way back, and none is needed: the replacement runs by then.
 func (e *executor) runUnit(ctx context.Context, unit Unit) error {
+	if e.gaveUp(unit) {
+		return nil
+	}
 	if err := e.missingImage(unit); err != nil {
 		return err
 	}
@@ -144,6 +147,12 @@ func (e *executor) runUnit(ctx context.Context, unit Unit) error {
 		}
 	}
 	return nil
+}
+
+// gaveUp says whether the recovery of one of the unit's containers failed: what it
+// would build on is not there then, and the failure was told already.
+func (e *executor) gaveUp(unit Unit) bool {
+	return slices.ContainsFunc(unit.Steps, func(s Step) bool { return e.failed[s.Container] })
 }
 
 // missingImage fails a unit whose image could not be pulled before any of its
@@ -200,11 +209,7 @@ func (e *executor) step(ctx context.Context, s Step) (undo, error) {
 	case ActionCreate:
 		return e.create(ctx, s)
 	case ActionStop:
-		back := undo{}
-		if s.WasRunning {
-			back = undo{"start " + s.Name, func(ctx context.Context) error { return e.rt.Start(ctx, id) }, true}
-		}
-		return back, notFoundIsFine(e.rt.Stop(ctx, id))
+		return e.stop(ctx, s, id)
 	case ActionRename:
 		return e.rename(ctx, s, id)
 	case ActionStart:

@@ -174,3 +174,58 @@ func TestDeployWithoutACheckIsAnError(t *testing.T) {
 	}
 	w.want()
 }
+
+func TestAStopThatIsCutShortIsWaitedForBeforeTheOldOneStartsAgain(t *testing.T) {
+	w := newWorld(t)
+	w.mustDeploy(spec("web"))
+	old := w.Containers()["web"].ID
+	cut := false
+	watched := w.watch(&runtimetest.Watched{Before: func(_ int, method, subject string) error {
+		if method == "stop" && subject == old && !cut {
+			cut = true
+			return context.DeadlineExceeded
+		}
+		return nil
+	}})
+	if err := w.deploy(spec("web", image("nginx:1.27"))); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("deploy: %v", err)
+	}
+	calls := watched.Calls()
+	want := []string{"stop " + old, "delete", "stop " + old, "start " + old}
+	for _, call := range calls {
+		if len(want) > 0 && strings.HasPrefix(call, want[0]) {
+			want = want[1:]
+		}
+	}
+	if len(want) > 0 {
+		t.Errorf("calls %q, want %q in it in this order", calls, want)
+	}
+	w.want("web=nginx:1.26")
+}
+
+func TestACancelledDeployLeavesTheOldContainerRunning(t *testing.T) {
+	for _, method := range []string{"create", "stop", "rename", "start"} {
+		t.Run("during "+method, func(t *testing.T) {
+			w := newWorld(t)
+			w.mustDeploy(spec("web"))
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			w.watch(&runtimetest.Watched{After: func(_ int, m, _ string) error {
+				if m == method {
+					cancel()
+				}
+				return nil
+			}})
+			c := w.containers(spec("web", image("nginx:1.27")))
+			err := c.DeployContext(ctx)
+			if !errors.Is(err, context.Canceled) {
+				t.Fatalf("deploy: %v, want context.Canceled", err)
+			}
+			w.previous = c.PreviousState
+			w.want("web=nginx:1.26")
+			w.hooks = nil
+			w.mustDeploy(spec("web", image("nginx:1.27")))
+			w.want("web=nginx:1.27")
+		})
+	}
+}

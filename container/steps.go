@@ -77,6 +77,19 @@ func (e *executor) rename(ctx context.Context, s Step, id string) (undo, error) 
 	}}, nil
 }
 
+// stop stops a container. When that is cut short the engine goes on with it, so that
+// taking it back waits for its end: a start before that would do nothing, and leave
+// the container down.
+func (e *executor) stop(ctx context.Context, s Step, id string) (undo, error) {
+	back := undo{}
+	if s.WasRunning {
+		back = undo{what: "start " + s.Name, last: true, run: func(ctx context.Context) error {
+			return errors.Join(e.rt.Stop(ctx, id), e.rt.Start(ctx, id))
+		}}
+	}
+	return back, notFoundIsFine(e.rt.Stop(ctx, id))
+}
+
 // start starts a container. One that this deploy created counts as deployed from
 // then on.
 func (e *executor) start(ctx context.Context, s Step, id string) (undo, error) {
