@@ -36,7 +36,8 @@ type scenario struct {
 	ports   [2]int
 	dir     string
 	args    []string
-	replace *strings.Replacer
+	env     []string
+	replace func(string) string
 }
 
 // transports are the servers that a scenario runs over.
@@ -65,10 +66,11 @@ func newScenario(t *testing.T, transport string) *scenario {
 	t.Cleanup(func() { _ = os.RemoveAll(s.dir) })
 	s.ports = [2]int{freePort(t), freePort(t)}
 	s.args = append(transports[transport](t, s.repo), "--data-dir", filepath.Join(s.dir, "data"), "--host", s.name)
-	s.replace = strings.NewReplacer(
+	names := strings.NewReplacer(
 		"NAME", s.name, "DIR", s.dir, "PORT1", strconv.Itoa(s.ports[0]), "PORT2", strconv.Itoa(s.ports[1]),
 		"IMAGE1", dockertest.Image(t, s.engine, "VERSION=1"), "IMAGE2", dockertest.Image(t, s.engine, "VERSION=2"),
 	)
+	s.replace = names.Replace
 	dockertest.RemoveLabelled(t, s.engine, map[string]string{container.LabelHost: s.name})
 	t.Cleanup(s.removeManifests)
 	return s
@@ -131,7 +133,7 @@ func (s *scenario) commit(step string) string {
 		}
 		data, err := os.ReadFile(p)
 		relative, _ := filepath.Rel(root, p)
-		files[s.replace.Replace(filepath.ToSlash(relative))] = s.replace.Replace(string(data))
+		files[s.replace(filepath.ToSlash(relative))] = s.replace(string(data))
 		return err
 	})
 	if err != nil {
@@ -150,6 +152,7 @@ func (s *scenario) gitsync(args ...string) (int, string) {
 	ctx, cancel := context.WithTimeout(s.t.Context(), 3*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, built, append(args, s.args...)...)
+	cmd.Env = append(os.Environ(), s.env...)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	err = cmd.Run()
