@@ -1,6 +1,7 @@
 package sync_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -240,4 +241,22 @@ func TestOnlyTheHostsThatWereAskedForAreHandled(t *testing.T) {
 	w.cycle()
 	w.runs("web", "nginx:1.26")
 	w.runs("db", "")
+}
+
+func TestWhatWasDoneIsRecordedAlsoWhenWeAreToldToStop(t *testing.T) {
+	w := newWorld(t)
+	commit := w.commit(map[string]string{web1: web("nginx:1.26")}, "start")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	w.watched.After = func(_ int, method, _ string) error {
+		if method == "start" {
+			cancel()
+		}
+		return nil
+	}
+	w.syncer.Cycle(ctx)
+	w.runs("web", "nginx:1.26")
+	if want := fmt.Sprintf("Deploy %.7s to web1: create web (new container)", commit); len(w.diary()) != 1 || w.diary()[0] != want {
+		t.Errorf("diary %q, want %q", w.diary(), want)
+	}
 }

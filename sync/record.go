@@ -7,9 +7,17 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/gitsync/gitsync/container"
 	"github.com/gitsync/gitsync/state"
+)
+
+const (
+	// recordTimeout bounds the push of the state branch, and recordGrace what is left
+	// of it when we are told to stop.
+	recordTimeout = time.Minute
+	recordGrace   = 10 * time.Second
 )
 
 // maxUnrecorded bounds the lines that are kept for a host while the state branch
@@ -49,7 +57,7 @@ func (c *cycle) record(ctx context.Context) error {
 			entry.Result = state.Failure
 		}
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
+	ctx, cancel := outlive(ctx, recordTimeout, recordGrace)
 	defer cancel()
 	if err := c.state.Save(ctx, records, entry); err != nil {
 		return fmt.Errorf("record the deployment in branch %s (the next cycle tries again): %w", c.opts.StateBranch, err)
@@ -59,6 +67,20 @@ func (c *cycle) record(ctx context.Context) error {
 	}
 	c.result.Recorded = entry.Subject
 	return nil
+}
+
+// outlive returns a context that is bounded, and goes on for a grace period when its
+// parent is cancelled.
+func outlive(parent context.Context, timeout, grace time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(parent), timeout)
+	stop := context.AfterFunc(parent, func() {
+		timer := time.AfterFunc(grace, cancel)
+		context.AfterFunc(ctx, func() { timer.Stop() })
+	})
+	return ctx, func() {
+		stop()
+		cancel()
+	}
 }
 
 // recordOf returns the host's new record, or nil when the old one says it all.

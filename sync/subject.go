@@ -4,14 +4,10 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/gitsync/gitsync/container"
 	"github.com/gitsync/gitsync/state"
 )
-
-// recordTimeout bounds the push of the state branch.
-const recordTimeout = time.Minute
 
 // maxSubject is where the subject of a commit is cut.
 const maxSubject = 120

@@ -10,6 +10,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	// Time zones of --schedule are known on machines without a tz database too.
+	_ "time/tzdata"
 )
 
 // version is stamped by the Makefile.
