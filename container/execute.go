@@ -10,6 +10,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/gitsync/gitsync/container/types"
+	"github.com/gitsync/gitsync/internal/grace"
 	"github.com/gitsync/gitsync/runtime"
 )
 
@@ -197,7 +198,7 @@ func (e *executor) undoUnit(ctx context.Context, unit Unit, at Step, err error, 
 // step carries one step out and returns what takes it back.
 func (e *executor) step(ctx context.Context, s Step) (undo, error) {
 	zerolog.Ctx(ctx).Debug().Str("host", e.name).Str("container", s.Container).Stringer("step", s).Str("cause", s.Cause).Msg("step")
-	ctx, cancel := graceful(ctx, e.timeout(s))
+	ctx, cancel := grace.Context(ctx, e.timeout(s), stepGrace)
 	defer cancel()
 	id := s.ID
 	if s.Instance == Created {
@@ -236,20 +237,6 @@ func (e *executor) timeout(s Step) time.Duration {
 		}
 	}
 	return stop + stepTimeout
-}
-
-// graceful returns a context that outlives its parent by stepGrace, so that a
-// cancellation lets the step in hand finish.
-func graceful(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
-	step, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
-	stop := context.AfterFunc(ctx, func() {
-		timer := time.AfterFunc(stepGrace, cancel)
-		context.AfterFunc(step, func() { timer.Stop() })
-	})
-	return step, func() {
-		stop()
-		cancel()
-	}
 }
 
 func boolInt(b bool) int {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gitsync/gitsync/container"
+	"github.com/gitsync/gitsync/internal/grace"
 	"github.com/gitsync/gitsync/state"
 )
 
@@ -57,7 +58,7 @@ func (c *cycle) record(ctx context.Context) error {
 			entry.Result = state.Failure
 		}
 	}
-	ctx, cancel := outlive(ctx, recordTimeout, recordGrace)
+	ctx, cancel := grace.Context(ctx, recordTimeout, recordGrace)
 	defer cancel()
 	if err := c.state.Save(ctx, records, entry); err != nil {
 		return fmt.Errorf("record the deployment in branch %s (the next cycle tries again): %w", c.opts.StateBranch, err)
@@ -67,20 +68,6 @@ func (c *cycle) record(ctx context.Context) error {
 	}
 	c.result.Recorded = entry.Subject
 	return nil
-}
-
-// outlive returns a context that is bounded, and goes on for a grace period when its
-// parent is cancelled.
-func outlive(parent context.Context, timeout, grace time.Duration) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(parent), timeout)
-	stop := context.AfterFunc(parent, func() {
-		timer := time.AfterFunc(grace, cancel)
-		context.AfterFunc(ctx, func() { timer.Stop() })
-	})
-	return ctx, func() {
-		stop()
-		cancel()
-	}
 }
 
 // recordOf returns the host's new record, or nil when the old one says it all.

@@ -24,7 +24,11 @@ var mayImport = map[string][]string{
 	"runtime/memory":      {"container/types", "runtime"},
 	"runtime/runtimetest": {"container/types", "runtime"},
 
-	"container":          {"container/types", "host", "runtime", "runtime/docker", "runtime/memory"},
+	"internal/grace": {},
+
+	"container": {
+		"container/types", "host", "internal/grace", "runtime", "runtime/docker", "runtime/memory",
+	},
 	"container/resource": {"container", "container/types"},
 
 	"gitrepo": {"host/ssh"},
@@ -34,7 +38,7 @@ var mayImport = map[string][]string{
 	},
 	"state": {"container", "container/types", "gitrepo"},
 	"sync": {
-		"container", "container/types", "gitrepo", "host", "layout", "runtime", "state",
+		"container", "container/types", "gitrepo", "host", "internal/grace", "layout", "runtime", "state",
 	},
 
 	"internal/demo": {
