@@ -58,6 +58,7 @@ func shownCauses(a, b types.ContainerConfig) []Cause {
 		{"extraHosts", words(a.ExtraHosts), words(b.ExtraHosts)},
 		{"privileged", strconv.FormatBool(a.Privileged), strconv.FormatBool(b.Privileged)},
 		{"networkMode", a.NetworkMode, b.NetworkMode},
+		{"networkAliases", words(a.NetworkAliases), words(b.NetworkAliases)},
 		{"pidMode", a.PidMode, b.PidMode},
 		{"ipcMode", a.IpcMode, b.IpcMode},
 		{"user", a.User, b.User},

@@ -42,6 +42,7 @@ var containerSchema = schema[entry]{
 	{key: "mounts", decode: decodeMounts, aka: []string{"volumes", "binds"}},
 	{key: "privileged", decode: boolean(func(e *entry) *bool { return &e.config.Privileged })},
 	{key: "networkMode", decode: text(func(e *entry) *string { return &e.config.NetworkMode }, networkMode), aka: []string{"network", "networks", "net"}},
+	{key: "networkAliases", decode: scalars(func(e *entry) *[]string { return &e.config.NetworkAliases }, hostname), aka: []string{"aliases", "alias"}},
 	{key: "pidMode", decode: text(func(e *entry) *string { return &e.config.PidMode }, namespace("host")), aka: []string{"pid"}},
 	{key: "ipcMode", decode: text(func(e *entry) *string { return &e.config.IpcMode }, namespace("none", "private", "shareable", "host")), aka: []string{"ipc"}},
 	{key: "user", decode: scalar(func(e *entry) *string { return &e.config.User }, account)},

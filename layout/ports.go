@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -164,6 +165,9 @@ func checkNetworkMode(d *decoder, what string, e *entry) {
 	shared := strings.HasPrefix(mode, "container:")
 	if len(e.config.Ports) > 0 && (shared || mode == "host" || mode == "none") {
 		d.badAt(e.portsAt[0], "leave ports or networkMode out", "%s publishes ports, which networkMode %s does not allow", what, mode)
+	}
+	if len(e.config.NetworkAliases) > 0 && (shared || slices.Contains([]string{"", "default", "bridge", "host", "none"}, mode)) {
+		d.badAt(e.at, "write networkMode: and the name of a network that you made", "%s has networkAliases, which only a network of your own knows", what)
 	}
 	if shared && e.config.Hostname != "" {
 		d.badAt(e.at, "leave hostname out", "%s has a hostname, which networkMode %s does not allow", what, mode)

@@ -16,6 +16,8 @@ var (
 	ErrPortInUse = errors.New("the port is in use")
 	// ErrRunning means that the container must be stopped first.
 	ErrRunning = errors.New("the container is running")
+	// ErrNotRunning means that the container has no process to send a signal to.
+	ErrNotRunning = errors.New("the container is not running")
 	// ErrInvalid means that the runtime refused the settings, for good.
 	ErrInvalid = errors.New("the runtime refuses the settings")
 	// ErrNotRegular means that a path is a directory, a link or a device.

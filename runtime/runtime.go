@@ -119,3 +119,20 @@ type LogReader interface {
 	// Errors: [ErrNotFound].
 	Logs(ctx context.Context, id string, lines int) (string, error)
 }
+
+// Inspector is a runtime that tells all it knows about a container.
+type Inspector interface {
+	// Inspect returns the details of a container.
+	//
+	// Errors: [ErrNotFound].
+	Inspect(ctx context.Context, id string) (types.ContainerDetails, error)
+}
+
+// Signaler is a runtime that sends signals to containers.
+type Signaler interface {
+	// Signal sends a signal, such as SIGHUP, to the container's first process.
+	//
+	// Errors: [ErrNotFound], [ErrInvalid] for a signal that does not exist,
+	// [ErrNotRunning].
+	Signal(ctx context.Context, id, signal string) error
+}

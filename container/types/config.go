@@ -22,6 +22,9 @@ type ContainerConfig struct {
 	Privileged bool `json:"privileged,omitempty"`
 	// NetworkMode is bridge, host, none, container:<name> or a network's name.
 	NetworkMode string `json:"networkMode,omitempty"`
+	// NetworkAliases are names of the container on the network that NetworkMode
+	// names, beside its own.
+	NetworkAliases []string `json:"networkAliases,omitempty"`
 	// PidMode is host or container:<name>.
 	PidMode string `json:"pidMode,omitempty"`
 	// IpcMode is none, private, shareable, host or container:<name>.

@@ -31,6 +31,8 @@ var (
 	_ runtime.Renamer   = (*Runtime)(nil)
 	_ runtime.Puller    = (*Runtime)(nil)
 	_ runtime.LogReader = (*Runtime)(nil)
+	_ runtime.Inspector = (*Runtime)(nil)
+	_ runtime.Signaler  = (*Runtime)(nil)
 )
 
 // removalTimeout bounds the wait for a removal that somebody else began.
@@ -59,7 +61,7 @@ func (r *Runtime) create(ctx context.Context, config *types.ContainerConfig) (st
 		return "", fmt.Errorf("%w: a group needs a user beside it", runtime.ErrInvalid)
 	}
 	settings, hostSettings := convert(config)
-	created, err := r.api.ContainerCreate(ctx, settings, hostSettings, nil, nil, config.Name)
+	created, err := r.api.ContainerCreate(ctx, settings, hostSettings, networking(config), nil, config.Name)
 	if err != nil {
 		return "", err
 	}
@@ -232,6 +234,8 @@ func (r *Runtime) classify(ctx context.Context, err error) error {
 		return class(runtime.ErrPortInUse)
 	case cerrdefs.IsConflict(err) && strings.Contains(text, "is already in use by container"):
 		return class(runtime.ErrNameInUse)
+	case cerrdefs.IsConflict(err) && strings.Contains(text, "is not running"):
+		return class(runtime.ErrNotRunning)
 	case cerrdefs.IsConflict(err) && strings.Contains(text, "running"), strings.Contains(text, "cannot remove a running container"):
 		return class(runtime.ErrRunning)
 	case cerrdefs.IsNotFound(err) && strings.Contains(text, "no such container"):

@@ -10,6 +10,7 @@ import (
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/mount"
+	"github.com/docker/docker/api/types/network"
 	"github.com/docker/go-connections/nat"
 
 	"github.com/gitsync/gitsync/container/types"
@@ -34,6 +35,16 @@ func convert(c *types.ContainerConfig) (*container.Config, *container.HostConfig
 		Resources: container.Resources{Memory: int64(c.Memory), NanoCPUs: int64(math.Round(c.CPUs * 1e9))},
 	}
 	return settings, hostSettings
+}
+
+// networking names the container's aliases on its network; nil when it has none.
+func networking(c *types.ContainerConfig) *network.NetworkingConfig {
+	if len(c.NetworkAliases) == 0 {
+		return nil
+	}
+	return &network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{
+		c.NetworkMode: {Aliases: slices.Clone(c.NetworkAliases)},
+	}}
 }
 
 // stopSeconds rounds up, so that no container gets less time than it asked for.

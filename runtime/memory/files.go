@@ -22,7 +22,7 @@ func (d *worldData) resolve(c *record, p string) (map[string]*fileEntry, string)
 	for _, m := range c.Config.Mounts {
 		target := path.Clean(m.Target)
 		within := p == target || strings.HasPrefix(path.Clean(p)+"/", target+"/")
-		if !within || len(target) < len(best) || m.Kind() == types.MountVolume && m.Source == "" {
+		if !within || len(target) < len(best) {
 			continue
 		}
 		best = target

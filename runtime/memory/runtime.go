@@ -26,6 +26,8 @@ var (
 	_ runtime.Renamer   = (*Runtime)(nil)
 	_ runtime.Puller    = (*Runtime)(nil)
 	_ runtime.LogReader = (*Runtime)(nil)
+	_ runtime.Inspector = (*Runtime)(nil)
+	_ runtime.Signaler  = (*Runtime)(nil)
 )
 
 // update runs an action unless the context is over.
@@ -64,11 +66,7 @@ func (r *Runtime) Create(ctx context.Context, config *types.ContainerConfig) (st
 		if err != nil {
 			return err
 		}
-		for _, m := range config.Mounts {
-			if m.Kind() == types.MountVolume && m.Source != "" && d.Volumes[m.Source] == nil {
-				d.Volumes[m.Source] = map[string]*fileEntry{}
-			}
-		}
+		d.makeVolumes(c)
 		d.Containers[c.ID] = c
 		id = c.ID
 		return nil
@@ -85,10 +83,30 @@ func newRecord(config *types.ContainerConfig) (*record, error) {
 	if err := json.Unmarshal(raw, &c.Config); err != nil {
 		return nil, err
 	}
+	c.ID = randomHex()
+	return c, nil
+}
+
+func randomHex() string {
 	id := make([]byte, 32)
 	_, _ = rand.Read(id)
-	c.ID = hex.EncodeToString(id)
-	return c, nil
+	return hex.EncodeToString(id)
+}
+
+// makeVolumes makes the volumes that do not exist yet. Those without a name get
+// one, as with Docker.
+func (d *worldData) makeVolumes(c *record) {
+	for i, m := range c.Config.Mounts {
+		if m.Kind() != types.MountVolume {
+			continue
+		}
+		if m.Source == "" {
+			c.Config.Mounts[i].Source = randomHex()
+		}
+		if name := c.Config.Mounts[i].Source; d.Volumes[name] == nil {
+			d.Volumes[name] = map[string]*fileEntry{}
+		}
+	}
 }
 
 // Delete implements runtime.Runtime.
@@ -113,7 +131,11 @@ func (r *Runtime) Start(ctx context.Context, id string) error {
 				return fmt.Errorf("%w: %s has it", runtime.ErrPortInUse, other.Name)
 			}
 		}
-		c.Status = types.StatusRunning
+		b := d.Behaviours[c.Config.Image]
+		if b.Refuses != "" {
+			return fmt.Errorf("%w: %s", runtime.ErrInvalid, b.Refuses)
+		}
+		c.start(b)
 		return nil
 	})
 }
@@ -143,7 +165,7 @@ func (r *Runtime) Status(ctx context.Context, id string) (types.ContainerStatus,
 func (r *Runtime) Stop(ctx context.Context, id string) error {
 	return r.on(ctx, id, func(_ *worldData, c *record) error {
 		if c.up() {
-			c.Status = types.StatusExited
+			c.Status, c.ExitCode = types.StatusExited, 0
 		}
 		return nil
 	})
@@ -223,11 +245,6 @@ func (d *worldData) pull(image string) error {
 	return nil
 }
 
-// Logs implements runtime.LogReader. Containers here print nothing.
-func (r *Runtime) Logs(ctx context.Context, id string, _ int) (string, error) {
-	return "", r.on(ctx, id, func(*worldData, *record) error { return nil })
-}
-
 // up says whether the container has a process, and so its ports.
 func (c *record) up() bool {
 	return c.Status == types.StatusRunning || c.Status == types.StatusRestarting || c.Status == types.StatusPaused
@@ -247,6 +264,9 @@ func (c *record) summary() types.ContainerSummary {
 	row := types.ContainerSummary{
 		ID: c.ID, Name: c.Name, Image: c.Config.Image, Labels: c.Config.Labels,
 		Status: c.Status, Created: time.Unix(0, c.Created),
+	}
+	if c.Status == types.StatusExited {
+		row.Detail = fmt.Sprintf("Exited (%d) a while ago", c.ExitCode)
 	}
 	if c.up() {
 		row.Ports = c.Config.Ports

@@ -33,9 +33,10 @@ func TestConformance(t *testing.T) {
 					t.Fatal(err)
 				}
 				c.World.MissingImage(missing)
+				c.World.Behave("ends:3", memory.Behaviour{Ends: true, ExitCode: 3, Logs: "the end\n"})
 				return rt
 			}, runtimetest.Options{
-				Image: "nginx:1.27", MissingImage: missing, TempDir: "/tmp/memory-test", User: "app", UID: "1234", GID: "1234",
+				Image: "nginx:1.27", EndingImage: "ends:3", MissingImage: missing, TempDir: "/tmp/memory-test", User: "app", UID: "1234", GID: "1234",
 			})
 		})
 	}

@@ -31,6 +31,8 @@ type worldData struct {
 	Images  map[string]bool                  `json:"images"`
 	// Missing are the images that no registry has.
 	Missing map[string]bool `json:"missing,omitempty"`
+	// Behaviours says what containers do, by image.
+	Behaviours map[string]Behaviour `json:"behaviours,omitempty"`
 }
 
 // record is a container.
@@ -41,6 +43,12 @@ type record struct {
 	Status  string                `json:"status"`
 	Created int64                 `json:"created"`
 	Files   map[string]*fileEntry `json:"files,omitempty"`
+	// ExitCode is that of the last process.
+	ExitCode int   `json:"exitCode,omitempty"`
+	Restarts int   `json:"restarts,omitempty"`
+	Started  int64 `json:"started,omitempty"`
+	// Signals are those that the container was sent.
+	Signals []string `json:"signals,omitempty"`
 }
 
 // fileEntry is a file or a directory. Content is bytes, so that JSON keeps it
@@ -96,6 +104,9 @@ func (d *worldData) init() {
 	}
 	if d.Missing == nil {
 		d.Missing = map[string]bool{}
+	}
+	if d.Behaviours == nil {
+		d.Behaviours = map[string]Behaviour{}
 	}
 	// JSON leaves out what is empty.
 	for _, c := range d.Containers {

@@ -15,6 +15,8 @@ import (
 type Options struct {
 	// Image is present, and runs until it is stopped.
 	Image string
+	// EndingImage is present; its containers print "the end" and end with code 3.
+	EndingImage string
 	// MissingImage is a reference that no registry has.
 	MissingImage string
 	// TempDir is a directory of the host's file system that the suite may write to.
@@ -44,6 +46,10 @@ func Run(t *testing.T, open func(t *testing.T) Full, opts Options) {
 		"containers are renamed while they run":                renames,
 		"a host port is taken once":                            hostPorts,
 		"images that do not exist are told as such":            images,
+		"details tell what a container does":                   details,
+		"an exit code and the last lines are kept":             ending,
+		"a volume without a name is told, and mounted again":   anonymousVolumes,
+		"a signal reaches a container that runs":               signals,
 		"a config is neither changed nor kept":                 configs,
 		"a group without a user is refused":                    groupAlone,
 		"files go in and come out as they were":                fileRoundTrip,

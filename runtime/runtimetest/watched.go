@@ -17,6 +17,8 @@ type Full interface {
 	runtime.Renamer
 	runtime.Puller
 	runtime.LogReader
+	runtime.Inspector
+	runtime.Signaler
 }
 
 // Watched is a runtime that tells of each call. It is safe for concurrent use when
@@ -160,4 +162,27 @@ func (w *Watched) HasImage(ctx context.Context, image string) (has bool, err err
 // Pull implements runtime.Puller.
 func (w *Watched) Pull(ctx context.Context, image string, progress func(runtime.PullProgress)) error {
 	return w.do("pull", image, func() error { return w.Full.Pull(ctx, image, progress) })
+}
+
+// Logs implements runtime.LogReader.
+func (w *Watched) Logs(ctx context.Context, id string, lines int) (text string, err error) {
+	err = w.do("logs", id, func() error {
+		text, err = w.Full.Logs(ctx, id, lines)
+		return err
+	})
+	return text, err
+}
+
+// Inspect implements runtime.Inspector.
+func (w *Watched) Inspect(ctx context.Context, id string) (details types.ContainerDetails, err error) {
+	err = w.do("inspect", id, func() error {
+		details, err = w.Full.Inspect(ctx, id)
+		return err
+	})
+	return details, err
+}
+
+// Signal implements runtime.Signaler.
+func (w *Watched) Signal(ctx context.Context, id, signal string) error {
+	return w.do("signal", id, func() error { return w.Full.Signal(ctx, id, signal) })
 }

@@ -1,0 +1,122 @@
+package memory
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gitsync/gitsync/container/types"
+	"github.com/gitsync/gitsync/runtime"
+)
+
+// Behaviour is what the containers of an image do. The zero value runs until it is
+// stopped, without a health check.
+type Behaviour struct {
+	// Ends says that the process ends as soon as it is started, with ExitCode.
+	Ends     bool `json:"ends,omitempty"`
+	ExitCode int  `json:"exitCode,omitempty"`
+	// Health is what the image's health check says, one of types.Health….
+	Health string `json:"health,omitempty"`
+	// Logs is what the container prints.
+	Logs string `json:"logs,omitempty"`
+	// Refuses is why the container cannot be started.
+	Refuses string `json:"refuses,omitempty"`
+}
+
+// Behave says what the containers of an image do from their next start on.
+func (w *World) Behave(image string, b Behaviour) {
+	w.must(func(d *worldData) { d.Behaviours[image] = b })
+}
+
+// start runs the container's process as its image behaves.
+func (c *record) start(b Behaviour) {
+	c.Status, c.Started, c.Restarts = types.StatusRunning, time.Now().UnixNano(), 0
+	if !b.Ends {
+		return
+	}
+	c.Status, c.ExitCode = types.StatusExited, b.ExitCode
+	switch policy, _, _ := strings.Cut(c.Config.Restart, ":"); {
+	case policy == "no", policy == "on-failure" && b.ExitCode == 0:
+	default:
+		c.Status, c.Restarts = types.StatusRestarting, 1
+	}
+}
+
+// Logs implements runtime.LogReader.
+func (r *Runtime) Logs(ctx context.Context, id string, lines int) (string, error) {
+	text := ""
+	err := r.on(ctx, id, func(d *worldData, c *record) error {
+		all := strings.SplitAfter(d.Behaviours[c.Config.Image].Logs, "\n")
+		text = strings.Join(all[max(0, len(all)-lines):], "")
+		return nil
+	})
+	return text, err
+}
+
+var generatedName = regexp.MustCompile(`^[0-9a-f]{64}$`)
+
+// Inspect implements runtime.Inspector.
+func (r *Runtime) Inspect(ctx context.Context, id string) (types.ContainerDetails, error) {
+	var details types.ContainerDetails
+	err := r.on(ctx, id, func(d *worldData, c *record) error {
+		details = types.ContainerDetails{
+			ContainerStatus: types.ContainerStatus{ID: c.ID, Status: c.Status}, ExitCode: c.ExitCode, Restarts: c.Restarts,
+			AnonymousVolumes: map[string]string{},
+		}
+		if c.Started != 0 {
+			details.StartedAt = time.Unix(0, c.Started)
+		}
+		if c.up() {
+			details.Health = d.Behaviours[c.Config.Image].Health
+		}
+		for _, m := range c.Config.Mounts {
+			if m.Kind() == types.MountVolume && generatedName.MatchString(m.Source) {
+				details.AnonymousVolumes[m.Target] = m.Source
+			}
+		}
+		return nil
+	})
+	return details, err
+}
+
+// signalNames are those that anybody sends to a container.
+var signalNames = []string{"SIGHUP", "SIGINT", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGTERM", "SIGKILL", "SIGWINCH"}
+
+// Signal implements runtime.Signaler.
+func (r *Runtime) Signal(ctx context.Context, id, signal string) error {
+	return r.on(ctx, id, func(_ *worldData, c *record) error {
+		switch {
+		case !slices.Contains(signalNames, signal):
+			return fmt.Errorf("%w: %q is no signal", runtime.ErrInvalid, signal)
+		case c.Status != types.StatusRunning:
+			return runtime.ErrNotRunning
+		}
+		c.Signals = append(c.Signals, signal)
+		return nil
+	})
+}
+
+// Signals returns the signals that the container with this name was sent.
+func (w *World) Signals(name string) []string {
+	var signals []string
+	w.must(func(d *worldData) {
+		if c := d.byName(name); c != nil {
+			signals = append(signals, c.Signals...)
+		}
+	})
+	return signals
+}
+
+// Started returns when the container with this name was last started.
+func (w *World) Started(name string) time.Time {
+	var at time.Time
+	w.must(func(d *worldData) {
+		if c := d.byName(name); c != nil {
+			at = time.Unix(0, c.Started)
+		}
+	})
+	return at
+}
