@@ -31,8 +31,8 @@ func cause(field, format string, args ...any) Cause {
 	return Cause{Field: field, Text: fmt.Sprintf(format, args...)}
 }
 
-// differences says what changed from one spec to the other. It is empty exactly
-// when both have the same digest.
+// differences says what changed from one spec to the other. It is empty when both
+// have the same digest.
 func differences(from, to *HostConfiguredContainer) []Cause {
 	a, b := canonical(from.Container.Config), canonical(to.Container.Config)
 	var causes []Cause
@@ -44,6 +44,9 @@ func differences(from, to *HostConfiguredContainer) []Cause {
 	causes = append(causes, mapCauses("env", a.Env, b.Env)...)
 	causes = append(causes, mapCauses("labels", a.Labels, b.Labels)...)
 	causes = append(causes, fileCauses(from, to)...)
+	if from.Dependants != to.Dependants {
+		causes = append(causes, cause("dependsOn", "containers that depend on it change"))
+	}
 	return causes
 }
 
@@ -123,6 +126,9 @@ func mapCauses(field string, a, b map[string]string) []Cause {
 func fileCauses(from, to *HostConfiguredContainer) []Cause {
 	var causes []Cause
 	for _, p := range sortedKeys(from.ConfigFiles, to.ConfigFiles) {
+		if from.onChange(p) != OnChangeRecreate && to.onChange(p) != OnChangeRecreate {
+			continue
+		}
 		a, before := from.ConfigFiles[p]
 		b, after := to.ConfigFiles[p]
 		field := "configFiles." + p
@@ -133,6 +139,8 @@ func fileCauses(from, to *HostConfiguredContainer) []Cause {
 			causes = append(causes, cause(field, "config file %s added", p))
 		case a != b:
 			causes = append(causes, cause(field, "config file %s changed", p))
+		case from.onChange(p) != to.onChange(p):
+			causes = append(causes, cause(field, "config file %s: onChange %s → %s", p, from.onChange(p), to.onChange(p)))
 		case attributesText(from, p) != attributesText(to, p):
 			causes = append(causes, cause(field, "config file %s: mode or owner %s → %s", p,
 				attributesText(from, p), attributesText(to, p)))
@@ -197,6 +205,7 @@ func mountText(m types.Mount) string {
 	return text
 }
 
+// attributesText leaves out what happens on a change, which nobody sees on the file.
 func attributesText(m *HostConfiguredContainer, p string) string {
 	a := m.ConfigFileAttributes[p]
 	return fmt.Sprintf("%04o %s:%s", fileMode(a), orDefault(a.User), orDefault(a.Group))

@@ -38,6 +38,27 @@ type HostConfiguredContainer struct {
 	// ConfigFileAttributes holds what differs from the defaults, by the path in
 	// ConfigFiles.
 	ConfigFileAttributes map[string]FileAttributes `json:"configFileAttributes,omitempty"`
+	// Update says how a changed container takes the old one's place; nil means the
+	// defaults.
+	Update *Update `json:"update,omitempty"`
+	// DependsOn names the containers of the same machine, by key, that must come
+	// first, and what is waited for.
+	DependsOn map[string]Condition `json:"dependsOn,omitempty"`
+	// OneShot says that the container is meant to end, and is ready when it ended
+	// with 0. Its restart policy must be "no".
+	OneShot bool `json:"oneShot,omitempty"`
+	// PreDeploy makes the container a one-shot job that runs before the containers
+	// that depend on it are changed, once for each change of theirs or its own.
+	PreDeploy bool `json:"preDeploy,omitempty"`
+	// Protect keeps the container from being removed, or moved to another machine,
+	// as long as it is deployed with it.
+	Protect bool `json:"protect,omitempty"`
+	// Dependants is a digest of the containers that depend on a PreDeploy job. A
+	// deployment fills it in; it is part of the job's spec digest.
+	Dependants string `json:"dependants,omitempty"`
+	// ReadyPending is recorded while the container was started and has not been
+	// ready since, so that the next deploy looks again.
+	ReadyPending bool `json:"readyPending,omitempty"`
 	// PostStartPending is recorded while the post-start hook has not succeeded, so
 	// that the next deploy calls it again.
 	PostStartPending bool `json:"postStartPending,omitempty"`
@@ -55,6 +76,10 @@ type FileAttributes struct {
 	// Group is a gid, or a name in the image's /etc/group; empty means the
 	// container's group.
 	Group string `json:"group,omitempty"`
+	// OnChange is what happens to the container when the file changes: one of
+	// OnChange…, or the name of a signal, such as SIGHUP; empty means
+	// [OnChangeRestart].
+	OnChange string `json:"onChange,omitempty"`
 }
 
 // ContainersState is a set of containers by their keys. The key names the

@@ -31,6 +31,20 @@ type Containers struct {
 	Machine *Machine `json:"-"`
 	// Connector opens the runtimes; [Connect] by default.
 	Connector Connector `json:"-"`
+	// Parallel is how many containers of one machine are worked on at once; 4 by
+	// default.
+	Parallel int `json:"-"`
+	// PruneLimit is the fraction of a machine's containers that may be removed at
+	// once; with any limit, not all of them may be. 0 means no limit.
+	PruneLimit float64 `json:"-"`
+	// Held says, by key, why a container's update is not tried now: it failed. What
+	// was deployed before is kept up.
+	Held map[string]string `json:"-"`
+	// Blocked says, by key, why a container must not be created.
+	Blocked map[string]string `json:"-"`
+	// Superseded, when set and closed, ends the wait for containers to become ready:
+	// their updates are taken back, since a newer desired state is to be deployed.
+	Superseded <-chan struct{} `json:"-"`
 	// Progress, when set, is told how far pulls are. It may be called for several
 	// machines at once.
 	Progress func(runtime.PullProgress) `json:"-"`

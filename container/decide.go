@@ -1,6 +1,7 @@
 package container
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/gitsync/gitsync/container/types"
@@ -12,18 +13,24 @@ type decision struct {
 	kind              Kind
 	causes            []Cause
 	previous, desired *HostConfiguredContainer
+	// needs is what must be there before the container starts, by key.
+	needs map[string]Condition
 	// main is the container to replace, start or remove; nil when there is none.
 	main *types.ContainerSummary
+	// old is the container that main has replaced, and that is kept until main is
+	// ready.
+	old *types.ContainerSummary
 	// recovery undoes an interrupted update first.
 	recovery []Step
-	// files are the paths to write.
-	files []string
+	// files are the paths to write, and signal what to send then.
+	files  []string
+	signal string
 }
 
 // decide compares the three states of one container.
 func decide(key string, desired, previous *HostConfiguredContainer, current Current) decision {
 	d := decision{key: key, desired: desired, previous: previous}
-	d.recover(current.Containers[key], desired)
+	d.recover(current.Containers[key])
 	switch {
 	case desired == nil:
 		d.decideRemoval()
@@ -33,6 +40,9 @@ func decide(key string, desired, previous *HostConfiguredContainer, current Curr
 		d.kind = Replace
 		d.causes = append(d.causes, replaceCauses(d.main, desired, previous)...)
 		d.files = sortedKeys(desired.ConfigFiles)
+	case d.old != nil:
+		d.kind = Recover
+		d.causes = append(d.causes, cause("", "an interrupted update left it before it was ready"))
 	default:
 		d.decideUpkeep(current)
 	}
@@ -40,44 +50,6 @@ func decide(key string, desired, previous *HostConfiguredContainer, current Curr
 		d.kind = Recover
 	}
 	return d
-}
-
-// recover decides what an interrupted update left behind. An old container beside
-// a running new one is done with; beside a new one that does not run it takes its
-// place back, since it is the last that is known to have worked.
-func (d *decision) recover(i Instances, desired *HostConfiguredContainer) {
-	d.main = i.Main
-	if i.New != nil {
-		d.clear(i.New)
-	}
-	if i.Old == nil {
-		return
-	}
-	if i.Main != nil && i.Main.Status == types.StatusRunning {
-		d.clear(i.Old)
-		return
-	}
-	if i.Main != nil {
-		d.clear(i.Main)
-	}
-	name := baseName(i.Old.Name)
-	d.recovery = append(d.recovery, renameStep(d.key, i.Old.ID, i.Old.Name, name))
-	if desired != nil {
-		d.recovery = append(d.recovery, startStep(d.key, i.Old.ID, name))
-	}
-	restored := *i.Old
-	restored.Name, restored.Status = name, types.StatusRunning
-	d.main = &restored
-	d.causes = append(d.causes, cause("", "an interrupted update left %s in place of %s", i.Old.Name, name))
-}
-
-// clear removes a container that an interrupted update left.
-func (d *decision) clear(row *types.ContainerSummary) {
-	if row.Status != types.StatusCreated && row.Status != types.StatusExited {
-		d.recovery = append(d.recovery, stopStep(d.key, row))
-	}
-	d.recovery = append(d.recovery, removeStep(d.key, row))
-	d.causes = append(d.causes, cause("", "an interrupted update left %s behind", row.Name))
 }
 
 func (d *decision) decideRemoval() {
@@ -93,8 +65,7 @@ func (d *decision) decideRemoval() {
 
 func (d *decision) decideCreation(current Current) {
 	if owner, taken := current.Taken[d.desired.Container.Config.Name]; taken {
-		d.kind = Blocked
-		d.causes = append(d.causes, Cause{Text: takenText(owner)})
+		d.block(takenText(owner))
 		return
 	}
 	d.kind = Create
@@ -108,6 +79,12 @@ func (d *decision) decideCreation(current Current) {
 	default:
 		d.causes = append(d.causes, cause("", "new container"))
 	}
+}
+
+// block says why nothing can be done until a person acts.
+func (d *decision) block(why string) {
+	d.kind, d.recovery = Blocked, nil
+	d.causes = []Cause{{Text: why}}
 }
 
 // takenText says whose the name is and what to do.
@@ -131,23 +108,25 @@ func (d *decision) decideUpkeep(current Current) {
 		d.causes = append(d.causes, Cause{Field: "configFiles", Text: text})
 		return
 	}
-	for _, path := range sortedKeys(d.desired.ConfigFiles) {
-		if found, looked := current.Files[path]; looked {
-			if text := fileDifference(d.desired, path, found); text != "" {
-				d.files = append(d.files, path)
-				d.causes = append(d.causes, Cause{Field: "configFiles." + path, Text: text})
-			}
-		}
-	}
-	stopped := stoppedText(d.main, d.desired.Container.Config.Restart)
+	action := d.compareFiles(current)
+	stopped := d.stoppedText()
+	ended := d.main.Status == types.StatusExited && !d.desired.oneShot()
 	switch {
+	case action == OnChangeRecreate:
+		d.kind = Replace
+		d.files = sortedKeys(d.desired.ConfigFiles)
 	case stopped != "":
 		d.kind = Start
 		d.causes = append(d.causes, Cause{Text: stopped})
-	case len(d.files) > 0 && d.main.Status == types.StatusExited:
-		d.kind = Recover
-	case len(d.files) > 0:
+	case action == OnChangeRestart && !ended:
 		d.kind = Restart
+	case action != "" && action != OnChangeNone && !ended:
+		d.kind, d.signal = Reload, action
+	case action != "":
+		d.kind = Configure
+	case d.previous != nil && d.previous.ReadyPending:
+		d.kind = Finish
+		d.causes = append(d.causes, cause("", "it was not ready the last time"))
 	case d.previous != nil && d.previous.PostStartPending:
 		d.kind = Finish
 		d.causes = append(d.causes, cause("", "the post-start hook failed the last time"))
@@ -160,22 +139,79 @@ func (d *decision) decideUpkeep(current Current) {
 	}
 }
 
+// compareFiles finds the config files to write, and returns the strongest of what
+// their changes mean for the container: recreate, restart, a signal, none; nothing
+// when there is no change.
+func (d *decision) compareFiles(current Current) string {
+	strongest := ""
+	for _, path := range sortedKeys(d.desired.ConfigFiles) {
+		found, looked := current.Files[path]
+		if !looked {
+			continue
+		}
+		action := d.desired.onChange(path)
+		text := fileDifference(d.desired, path, found)
+		switch {
+		case text == "" && !d.signalLost(path, action):
+			continue
+		case text == "":
+			text = "config file " + path + " was written, and the container not told"
+		case d.changedInRepo(path):
+			text = "config file " + path + " changed"
+		}
+		d.files = append(d.files, path)
+		d.causes = append(d.causes, Cause{Field: "configFiles." + path, Text: text})
+		if strength(action) > strength(strongest) {
+			strongest = action
+		}
+	}
+	return strongest
+}
+
+// signalLost says whether a file is as desired, the record says that another one
+// was deployed, and the container would have been told by a signal: that was lost.
+// A restart cannot be, since the container is stopped before the file is written.
+func (d *decision) signalLost(path, action string) bool {
+	return strength(action) == strength("SIGHUP") && d.changedInRepo(path)
+}
+
+// changedInRepo says whether the record has another content for a file.
+func (d *decision) changedInRepo(path string) bool {
+	if d.previous == nil {
+		return false
+	}
+	deployed, was := d.previous.ConfigFiles[path]
+	return !was || deployed != d.desired.ConfigFiles[path]
+}
+
+// strength orders what a change of a file means for the container.
+func strength(action string) int {
+	order := []string{"", OnChangeNone, "a signal", OnChangeRestart, OnChangeRecreate}
+	if i := slices.Index(order, action); i >= 0 {
+		return i
+	}
+	return slices.Index(order, "a signal")
+}
+
 // renamed says whether somebody gave the container another name.
 func (d *decision) renamed() bool {
 	return d.main != nil && d.desired != nil && !d.creates() && d.main.Name != d.desired.Container.Config.Name
 }
 
 // stoppedText says why a container must be started, or nothing when it need not:
-// because it runs, the engine restarts it, a person paused it, or its restart
-// policy lets it end.
-func stoppedText(main *types.ContainerSummary, restart string) string {
-	switch main.Status {
-	case types.StatusCreated:
+// because it runs, the engine restarts it, a person paused it, or it was meant to
+// end.
+func (d *decision) stoppedText() string {
+	restart := d.desired.Container.Config.Restart
+	endedWell := strings.HasPrefix(d.main.Detail, "Exited (0)")
+	switch {
+	case d.main.Status == types.StatusCreated:
 		return "container was created and never started"
-	case types.StatusExited:
-		if restart == "no" || strings.HasPrefix(restart, "on-failure") && strings.HasPrefix(main.Detail, "Exited (0)") {
-			return ""
-		}
+	case d.main.Status != types.StatusExited:
+	case d.desired.oneShot() && !endedWell:
+		return "the one-shot container did not end with 0"
+	case restart == "no", strings.HasPrefix(restart, "on-failure") && endedWell:
+	default:
 		return "container is stopped"
 	}
 	return ""
@@ -184,7 +220,7 @@ func stoppedText(main *types.ContainerSummary, restart string) string {
 // replaceCauses says what changed, by the record where it belongs to the
 // container that is there.
 func replaceCauses(main *types.ContainerSummary, desired, previous *HostConfiguredContainer) []Cause {
-	if previous != nil && (previous.SpecDigest() == main.Labels[LabelSpec] || main.Labels[LabelSpec] == "") {
+	if previous != nil && (previous.SpecDigest() == main.Labels[LabelSpec] || !strings.HasPrefix(main.Labels[LabelSpec], digestVersion+":")) {
 		return differences(previous, desired)
 	}
 	causes := []Cause{cause("", "the running container has another spec than the repo, and what was deployed is not recorded")}

@@ -20,6 +20,8 @@ type world struct {
 	previous container.ContainersState
 	origin   *container.Origin
 	hooks    func(runtime.Runtime) runtime.Runtime
+	parallel int
+	held     map[string]string
 }
 
 func newWorld(t *testing.T) *world {
@@ -38,6 +40,7 @@ func (w *world) connect(context.Context, host.Host, container.RuntimeConfig) (ru
 func (w *world) containers(desired ...*container.HostConfiguredContainer) *container.Containers {
 	return &container.Containers{
 		DesiredState: state(desired...), PreviousState: w.previous, Origin: w.origin, Connector: w.connect,
+		Parallel: w.parallel, Held: w.held,
 		Machine: &container.Machine{Host: spec("x").Host, Runtime: spec("x").Container.Runtime},
 	}
 }

@@ -55,11 +55,39 @@ func (c *Containers) Deployment() (*Deployment, error) {
 			// What a move leaves behind is removed, and recorded until it is.
 			recordedAs = key + " on " + previous.machine().address()
 			m.moved = append(m.moved, recordedAs)
+			// What moves is no loss.
+			m.options.PruneLimit = 0
+			d.at(want.machine()).guardMove(key, previous)
 		}
 		m.previous[recordedAs] = previous.clone()
 		m.state[recordedAs] = previous.clone()
 	}
+	for _, m := range d.machines {
+		m.desired.bindJobs()
+		m.holdBack()
+	}
 	return d, nil
+}
+
+// holdBack makes what was deployed the desired state of containers whose update
+// waits for its next try. One that was never deployed is left alone.
+func (m *machine) holdBack() {
+	for key := range m.options.Held {
+		if previous, desired := m.previous[key], m.desired[key]; previous != nil && desired != nil {
+			m.desired[key] = previous.clone()
+		}
+	}
+}
+
+// guardMove keeps a protected container where it is.
+func (m *machine) guardMove(key string, previous *HostConfiguredContainer) {
+	if previous.Protect {
+		m.options.Blocked = maps.Clone(m.options.Blocked)
+		if m.options.Blocked == nil {
+			m.options.Blocked = map[string]string{}
+		}
+		m.options.Blocked[key] = "it is protected on " + previous.machine().address() + ": a commit must first say protect: false, and be deployed, before another one moves it"
+	}
 }
 
 // at returns the machine with this address, new or known.
@@ -74,6 +102,11 @@ func (d *Deployment) at(where Machine) *machine {
 		Machine: where, name: address, connect: d.source.Connector,
 		origin: d.source.Origin, progress: d.source.Progress,
 		previous: ContainersState{}, desired: ContainersState{}, state: ContainersState{},
+		parallel: d.source.Parallel, superseded: d.source.Superseded,
+		options: PlanOptions{PruneLimit: d.source.PruneLimit, Held: d.source.Held, Blocked: d.source.Blocked},
+	}
+	if m.parallel <= 0 {
+		m.parallel = defaultParallel
 	}
 	if d.source.Origin != nil {
 		m.name = d.source.Origin.Host
@@ -244,6 +277,11 @@ func (m *HostConfiguredContainer) clone() *HostConfiguredContainer {
 	c := *m
 	c.ConfigFiles = maps.Clone(m.ConfigFiles)
 	c.ConfigFileAttributes = maps.Clone(m.ConfigFileAttributes)
+	c.DependsOn = maps.Clone(m.DependsOn)
+	if m.Update != nil {
+		update := *m.Update
+		c.Update = &update
+	}
 	if m.Container.Status != nil {
 		status := *m.Container.Status
 		c.Container.Status = &status

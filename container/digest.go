@@ -15,30 +15,46 @@ import (
 
 // digestVersion names the way in which a digest is made. It changes only when
 // the same spec would get another digest; see [sameSpec] for what happens then.
-const digestVersion = "v1"
+const digestVersion = "v2"
 
-// SpecDigest returns a digest of what the user wrote: the container's settings
-// and its config files. What the runtime or gitsync adds is not in it, nor is
-// how the host is reached. Two ways to write the same thing have one digest.
+// SpecDigest returns a digest of what the user wrote that a container cannot change
+// while it exists: its settings, and the config files that re-create it. Other
+// config files are compared with what the host has. What the runtime or gitsync
+// adds is not in it, nor is how the host is reached or the container updated. Two
+// ways to write the same thing have one digest.
 //
-// Its form is "v1:" and 64 hexadecimal digits.
+// Its form is "v2:" and 64 hexadecimal digits.
 func (m *HostConfiguredContainer) SpecDigest() string {
 	type file struct {
 		SHA256 string `json:"sha256"`
-		FileAttributes
+		Mode   int64  `json:"mode,omitempty"`
+		User   string `json:"user,omitempty"`
+		Group  string `json:"group,omitempty"`
 	}
 	spec := struct {
 		Config types.ContainerConfig `json:"config"`
 		Files  map[string]file       `json:"files,omitempty"`
-	}{Config: canonical(m.Container.Config), Files: map[string]file{}}
+		// Dependants of a job that runs before they are deployed.
+		Dependants string `json:"dependants,omitempty"`
+	}{Config: canonical(m.Container.Config), Files: map[string]file{}, Dependants: m.Dependants}
 	for path, content := range m.ConfigFiles {
+		if m.onChange(path) != OnChangeRecreate {
+			continue
+		}
 		sum := sha256.Sum256([]byte(content))
-		attributes := m.ConfigFileAttributes[path]
-		attributes.Mode = fileMode(attributes)
-		spec.Files[path] = file{hex.EncodeToString(sum[:]), attributes}
+		a := m.ConfigFileAttributes[path]
+		spec.Files[path] = file{hex.EncodeToString(sum[:]), fileMode(a), a.User, a.Group}
 	}
 	sum := sha256.Sum256(canonicalJSON(spec))
 	return digestVersion + ":" + hex.EncodeToString(sum[:])
+}
+
+// onChange returns what a change of the config file means for the container.
+func (m *HostConfiguredContainer) onChange(path string) string {
+	if a := m.ConfigFileAttributes[path].OnChange; a != "" {
+		return a
+	}
+	return OnChangeRestart
 }
 
 // sameSpec compares the digest on a container with the desired one. A digest of

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log"
+	"time"
 
 	"github.com/gitsync/gitsync/container"
 	"github.com/gitsync/gitsync/container/types"
@@ -21,7 +22,8 @@ func Example() {
 			Config:  types.ContainerConfig{Name: "web", Image: "nginx:1.26"},
 			Runtime: machine,
 		},
-		Host: host.Host{DirectConfig: &direct.Config{}},
+		Host:   host.Host{DirectConfig: &direct.Config{}},
+		Update: &container.Update{Monitor: types.Duration(time.Second)},
 	}
 	c := &container.Containers{DesiredState: container.ContainersState{"web": web}}
 	if err := c.DeployContext(context.Background()); err != nil {

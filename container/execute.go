@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	stdsync "sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -20,6 +22,8 @@ const (
 	// cleanupTimeout bounds what must be done although the context is over: undoing
 	// a unit, removing a helper.
 	cleanupTimeout = 60 * time.Second
+	// reportTimeout bounds the look at a container that did not become ready.
+	reportTimeout = 10 * time.Second
 	// stepTimeout bounds a call to the runtime beyond the stop time-out.
 	stepTimeout = 2 * time.Minute
 )
@@ -33,6 +37,9 @@ type Failure struct {
 	Container string
 	// Err is why.
 	Err error
+	// Report is what is known of a container that did not become ready; nil for other
+	// failures.
+	Report *Report
 }
 
 // Error implements error.
@@ -44,11 +51,29 @@ func (f *Failure) Unwrap() error { return f.Err }
 // ErrBlocked means that a person must act before a container can be deployed.
 var ErrBlocked = errors.New("blocked")
 
+// ErrHeld means that an update failed before, and waits for its next try.
+var ErrHeld = errors.New("held back")
+
+// ErrDependency means that a container was not changed since another one, which it
+// depends on, could not be deployed.
+var ErrDependency = errors.New("not deployed, since what it depends on failed")
+
+// defaultParallel is how many units of a machine are carried out at once.
+const defaultParallel = 4
+
 // executor carries a plan out. It decides nothing.
 type executor struct {
 	*machine
-	rt      runtime.Runtime
+	rt runtime.Runtime
+	// slots bounds how many units are carried out at once.
+	slots chan struct{}
+	// files is held by whoever reads or writes files on the host: they share helpers,
+	// and a list.
+	files   stdsync.Mutex
 	helpers map[string]*configContainer
+
+	// mu guards what follows, and the machine's state.
+	mu stdsync.Mutex
 	// created holds the IDs of the containers that this deploy created, by key.
 	created map[string]string
 	// failedPulls holds the errors of images, by canonical reference.
@@ -60,6 +85,12 @@ type executor struct {
 func (m *machine) deploy(ctx context.Context) error {
 	plan := m.plan()
 	m.checked = false
+	// What a look found in a config file is no record of what was deployed.
+	for key, c := range m.state {
+		if recorded := m.previous[key]; recorded != nil {
+			c.ConfigFiles = maps.Clone(recorded.ConfigFiles)
+		}
+	}
 	if plan.Empty() {
 		m.settle(plan, nil)
 		return nil
@@ -70,7 +101,7 @@ func (m *machine) deploy(ctx context.Context) error {
 	}
 	defer release()
 	e := &executor{
-		machine: m, rt: rt, helpers: map[string]*configContainer{},
+		machine: m, rt: rt, slots: make(chan struct{}, m.parallel), helpers: map[string]*configContainer{},
 		created: map[string]string{}, failedPulls: map[string]error{}, failed: map[string]bool{},
 	}
 	err = e.run(ctx, plan)
@@ -82,22 +113,18 @@ func (e *executor) run(ctx context.Context, plan HostPlan) error {
 	log := zerolog.Ctx(ctx)
 	var errs []error
 	for _, c := range plan.Changes {
-		log.Info().Str("host", e.name).Str("container", c.Container).Str("cause", c.Why()).Msg(string(c.Kind))
-		if c.Kind == Blocked {
+		switch c.Kind {
+		case Hold:
+			errs = append(errs, e.fail(c.Container, fmt.Errorf("%w: %s", ErrHeld, c.Why())))
+			continue
+		case Blocked:
 			errs = append(errs, e.fail(c.Container, fmt.Errorf("%w: %s", ErrBlocked, c.Why())))
 		}
+		log.Info().Str("host", e.name).Str("container", c.Container).Str("cause", c.Why()).Msg(string(c.Kind))
 	}
-	for _, u := range plan.Recovery {
-		errs = append(errs, e.runUnit(ctx, u))
-	}
-	for _, s := range plan.Pulls {
-		if err := e.pull(ctx, s); err != nil {
-			e.failedPulls[CanonicalImage(s.Image)] = err
-		}
-	}
-	for _, u := range plan.Units {
-		errs = append(errs, e.runUnit(ctx, u))
-	}
+	errs = append(errs, e.runAll(ctx, plan.Recovery))
+	e.pullAll(ctx, plan.Pulls)
+	errs = append(errs, e.runAll(ctx, plan.Removals), e.runAll(ctx, plan.Units))
 	for _, h := range e.helpers {
 		if err := h.close(ctx); err != nil {
 			errs = append(errs, fmt.Errorf("host %s: %w", e.name, err))
@@ -106,66 +133,100 @@ func (e *executor) run(ctx context.Context, plan HostPlan) error {
 	return joinErrors(errs...)
 }
 
+// fail marks a container as failed, and names it in the error.
 func (e *executor) fail(key string, err error) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	e.failed[key] = true
-	return &Failure{Host: e.name, Container: key, Err: err}
+	f := &Failure{Host: e.name, Container: key, Err: err}
+	var n *notReady
+	if errors.As(err, &n) {
+		f.Report = &n.report
+	}
+	return f
 }
 
 // undo is what takes a step back.
 type undo struct {
 	what string
 	run  func(ctx context.Context) error
-	// last is set where an old container is started again: by then the new one
-	// must be out of its way, and its config files back.
-	last bool
+	// turn is when it is done, beside the reverse order of the steps.
+	turn int
 }
+
+// The turns of undoing. An old container starts when the new one is out of its way
+// and the config files are back. The new one is removed after that: as long as it
+// is there, it tells whoever comes after a crash that the old one must be started.
+const (
+	turnFirst = iota
+	turnStart
+	turnRemove
+)
 
 // runUnit carries the steps out, and takes those that were done back, in reverse,
 // when one fails or the context is cancelled. From the first removal on there is
-// no way back, and none is needed: the replacement runs by then.
-func (e *executor) runUnit(ctx context.Context, unit Unit) error {
-	if e.gaveUp(unit) {
-		return nil
-	}
+// no way back, and none is needed: the replacement is ready by then.
+func (e *executor) runUnit(ctx context.Context, unit Unit, started func()) error {
 	if err := e.missingImage(unit); err != nil {
 		return err
 	}
 	var undos []undo
-	for _, s := range unit.Steps {
+	var tolerated error
+	lastStart := lastIndex(unit.Steps, ActionStart)
+	for i, s := range unit.Steps {
+		var back undo
 		err := ctx.Err()
-		if err == nil {
-			var back undo
+		if err == nil || s.Done {
 			back, err = e.step(ctx, s)
-			if back.run != nil {
-				undos = append(undos, back)
-			}
-			if s.Action == ActionRemove || s.Action == ActionPostStart {
-				undos = nil
-			}
+		}
+		if back.run != nil {
+			undos = append(undos, back)
+		}
+		if err != nil && s.Optional && ctx.Err() == nil {
+			zerolog.Ctx(ctx).Warn().Err(err).Str("host", e.name).Str("container", s.Container).Stringer("step", s).Msg("going on without")
+			err = nil
+		}
+		if err != nil && s.Action == ActionWait && errors.Is(err, ErrNotReady) && e.goesOn(s) {
+			tolerated, err = joinErrors(tolerated, e.fail(s.Container, fmt.Errorf("%s: %w (update.failureAction: continue)", s, err))), nil
 		}
 		if err != nil {
-			return e.undoUnit(ctx, unit, s, fmt.Errorf("%s: %w", s, err), undos)
+			return joinErrors(tolerated, e.undoUnit(ctx, unit, s, fmt.Errorf("%s: %w", s, err), undos))
+		}
+		if s.Action == ActionRemove || s.Action == ActionPostStart {
+			undos = nil
+		}
+		if i == lastStart {
+			started()
 		}
 	}
-	return nil
+	return tolerated
 }
 
-// gaveUp says whether the recovery of one of the unit's containers failed: what it
-// would build on is not there then, and the failure was told already.
-func (e *executor) gaveUp(unit Unit) bool {
-	return slices.ContainsFunc(unit.Steps, func(s Step) bool { return e.failed[s.Container] })
+// goesOn says whether a container that is not ready stays all the same.
+func (e *executor) goesOn(s Step) bool {
+	return s.Condition == "" && e.desired[s.Container].failureAction() == Continue
+}
+
+func lastIndex(steps []Step, action Action) int {
+	last := -1
+	for i, s := range steps {
+		if s.Action == action {
+			last = i
+		}
+	}
+	return last
 }
 
 // missingImage fails a unit whose image could not be pulled before any of its
 // steps is done.
 func (e *executor) missingImage(unit Unit) error {
 	for _, s := range unit.Steps {
-		if s.Action != ActionCreate {
+		if s.Action != ActionCreate || s.Done {
 			continue
 		}
 		image := e.desired[s.Container].Container.Config.Image
 		if err := e.failedPulls[CanonicalImage(image)]; err != nil {
-			return e.failUnit(unit, s, fmt.Errorf("pull %s: %w", image, err))
+			return e.failUnit(unit, s.Container, fmt.Errorf("pull %s: %w", image, err))
 		}
 	}
 	return nil
@@ -173,11 +234,15 @@ func (e *executor) missingImage(unit Unit) error {
 
 // failUnit names the container of the failed step; the others of its unit are
 // marked as failed with it.
-func (e *executor) failUnit(unit Unit, at Step, err error) error {
+func (e *executor) failUnit(unit Unit, key string, err error) error {
+	e.mu.Lock()
 	for _, s := range unit.Steps {
-		e.failed[s.Container] = true
+		if s.Condition == "" {
+			e.failed[s.Container] = true
+		}
 	}
-	return e.fail(at.Container, err)
+	e.mu.Unlock()
+	return e.fail(key, err)
 }
 
 func (e *executor) undoUnit(ctx context.Context, unit Unit, at Step, err error, undos []undo) error {
@@ -185,25 +250,42 @@ func (e *executor) undoUnit(ctx context.Context, unit Unit, at Step, err error, 
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
 	defer cancel()
 	slices.Reverse(undos)
-	slices.SortStableFunc(undos, func(a, b undo) int { return boolInt(a.last) - boolInt(b.last) })
+	slices.SortStableFunc(undos, func(a, b undo) int { return a.turn - b.turn })
+	undone := true
 	for _, u := range undos {
 		log.Warn().Str("host", e.name).Str("container", at.Container).Str("step", u.what).Msg("undo")
 		if undoErr := u.run(ctx); undoErr != nil {
-			err = fmt.Errorf("%w; and to undo it, %s: %w", err, u.what, undoErr)
+			err, undone = fmt.Errorf("%w; and to undo it, %s: %w", err, u.what, undoErr), false
 		}
 	}
-	return e.failUnit(unit, at, err)
+	if undone && slices.ContainsFunc(undos, func(u undo) bool { return u.turn == turnStart }) {
+		err = fmt.Errorf("%w; %s", err, "the old container and its config files are back")
+	}
+	key := at.Container
+	if at.Condition != "" && len(unit.Steps) > 0 {
+		// It waited for another container: the unit's own is the one that failed.
+		key = unit.Steps[len(unit.Steps)-1].Container
+	}
+	return e.failUnit(unit, key, err)
 }
 
-// step carries one step out and returns what takes it back.
+// step carries one step out and returns what takes it back. A step that was done
+// before is not done again.
 func (e *executor) step(ctx context.Context, s Step) (undo, error) {
-	zerolog.Ctx(ctx).Debug().Str("host", e.name).Str("container", s.Container).Stringer("step", s).Str("cause", s.Cause).Msg("step")
-	ctx, cancel := grace.Context(ctx, e.timeout(s), stepGrace)
-	defer cancel()
+	if !s.Done {
+		zerolog.Ctx(ctx).Debug().Str("host", e.name).Str("container", s.Container).Stringer("step", s).Str("cause", s.Cause).Msg("step")
+	}
 	id := s.ID
 	if s.Instance == Created {
+		e.mu.Lock()
 		id = e.created[s.Container]
+		e.mu.Unlock()
 	}
+	if s.Action == ActionWait {
+		return undo{}, e.waitReady(ctx, s, id)
+	}
+	ctx, cancel := grace.Context(ctx, e.timeout(s), stepGrace)
+	defer cancel()
 	switch s.Action {
 	case ActionFiles:
 		return e.writeFiles(ctx, s)
@@ -215,12 +297,16 @@ func (e *executor) step(ctx context.Context, s Step) (undo, error) {
 		return e.rename(ctx, s, id)
 	case ActionStart:
 		return e.start(ctx, s, id)
+	case ActionSignal:
+		return e.signal(ctx, s, id)
 	case ActionRemove:
 		return undo{}, e.remove(ctx, s)
 	case ActionPostStart:
 		return undo{}, e.postStart(s.Container)
 	case ActionForget:
+		e.mu.Lock()
 		delete(e.state, s.Container)
+		e.mu.Unlock()
 	}
 	return undo{}, nil
 }
@@ -239,13 +325,6 @@ func (e *executor) timeout(s Step) time.Duration {
 	return stop + stepTimeout
 }
 
-func boolInt(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
-}
-
 func notFoundIsFine(err error) error {
 	if errors.Is(err, runtime.ErrNotFound) {
 		return nil
@@ -258,7 +337,7 @@ func notFoundIsFine(err error) error {
 func (m *machine) settle(plan HostPlan, failed map[string]bool) {
 	changed := map[string]bool{}
 	for _, c := range plan.Changes {
-		changed[c.Container] = c.Kind != Restart && c.Kind != Start
+		changed[c.Container] = !slices.Contains([]Kind{Restart, Start, Reload, Configure, Finish}, c.Kind)
 	}
 	for key := range m.desired {
 		main := m.current.Containers[key].Main
@@ -268,7 +347,7 @@ func (m *machine) settle(plan HostPlan, failed map[string]bool) {
 		old := m.state[key]
 		m.record(key, main.ID, main.Status)
 		if old != nil {
-			m.state[key].PostStartPending = old.PostStartPending
+			m.state[key].PostStartPending, m.state[key].ReadyPending = old.PostStartPending, old.ReadyPending
 			if old.Container.Status.Exists() {
 				m.state[key].Container.Status = old.Container.Status
 			}

@@ -191,7 +191,7 @@ func TestAStopThatIsCutShortIsWaitedForBeforeTheOldOneStartsAgain(t *testing.T) 
 		t.Fatalf("deploy: %v", err)
 	}
 	calls := watched.Calls()
-	want := []string{"stop " + old, "delete", "stop " + old, "start " + old}
+	want := []string{"stop " + old, "stop " + old, "start " + old, "delete"}
 	for _, call := range calls {
 		if len(want) > 0 && strings.HasPrefix(call, want[0]) {
 			want = want[1:]

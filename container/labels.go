@@ -12,6 +12,8 @@ const (
 	LabelCommit = "io.gitsync.commit"
 	// LabelOwner says which repo and branch manage the container.
 	LabelOwner = "io.gitsync.owner"
+	// LabelProtect is "true" on a container that was created with its protection on.
+	LabelProtect = "io.gitsync.protect"
 	// LabelRole is "config" on the helper that carries config files.
 	LabelRole = "io.gitsync.role"
 	// LabelPrefix is reserved for labels of gitsync's own.
@@ -44,6 +46,9 @@ type Origin struct {
 // labels returns what is written on the container at its creation.
 func (o *Origin) labels(key string, m *HostConfiguredContainer) map[string]string {
 	labels := map[string]string{LabelContainer: key, LabelSpec: m.SpecDigest()}
+	if m.Protect {
+		labels[LabelProtect] = "true"
+	}
 	if o == nil {
 		return labels
 	}

@@ -25,7 +25,8 @@ func inMemory(world *memory.World, name, image string) *container.HostConfigured
 			Config:  types.ContainerConfig{Name: name, Image: image},
 			Runtime: container.RuntimeConfig{Memory: &memory.Config{World: world}},
 		},
-		Host: host.Host{DirectConfig: &direct.Config{}},
+		Host:   host.Host{DirectConfig: &direct.Config{}},
+		Update: &container.Update{Monitor: 1},
 	}
 }
 

@@ -25,6 +25,10 @@ type machine struct {
 	current Current
 	// checked says that current is a fresh look.
 	checked bool
+	// parallel, superseded and options are those of the deployment.
+	parallel   int
+	superseded <-chan struct{}
+	options    PlanOptions
 	// moved are the keys of containers that are wanted on another machine.
 	moved []string
 }
@@ -218,5 +222,5 @@ func (m *machine) plan() HostPlan {
 	if !m.checked {
 		return HostPlan{Host: m.name}
 	}
-	return MakePlan(m.name, m.desired, m.previous, m.current)
+	return MakePlan(m.name, m.desired, m.previous, m.current, m.options)
 }

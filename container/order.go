@@ -1,7 +1,6 @@
 package container
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 
@@ -9,47 +8,92 @@ import (
 )
 
 // ordered puts decisions that need each other's ports or names into groups, and
-// the groups in order: first those that only remove, then the others so that the
-// owner of a namespace comes before those that share it.
-func ordered(decisions []*decision) [][]*decision {
-	groups := handOvers(decisions)
-	slices.SortStableFunc(groups, func(a, b []*decision) int {
-		return cmp.Or(rank(a)-rank(b), strings.Compare(a[0].key, b[0].key))
-	})
-	var out [][]*decision
-	for len(groups) > 0 {
-		next := slices.IndexFunc(groups, func(g []*decision) bool { return !waits(g, groups) })
-		// A cycle of namespaces cannot be started by anyone; the engine says so.
-		next = max(next, 0)
-		out = append(out, groups[next])
-		groups = slices.Delete(groups, next, next+1)
-	}
-	return out
-}
-
-func rank(group []*decision) int {
-	if slices.ContainsFunc(group, func(d *decision) bool { return d.kind != Remove && d.kind != Forget }) {
-		return 1
-	}
-	return 0
-}
-
-// waits says whether a group shares a namespace with a container of another group
-// that is still to come.
-func waits(group []*decision, groups [][]*decision) bool {
-	for _, other := range groups {
-		if other[0] == group[0] {
-			continue
+// the groups in order: those that only remove, dependants first; and the others so
+// that what is needed comes before those that need it.
+func ordered(decisions []*decision, byKey map[string]*decision) (removals, others [][]*decision) {
+	for _, group := range handOvers(decisions) {
+		if slices.ContainsFunc(group, func(d *decision) bool { return d.kind != Remove && d.kind != Forget }) {
+			others = append(others, group)
+		} else {
+			removals = append(removals, group)
 		}
-		for _, owner := range other {
-			for _, d := range group {
-				if d.starts() && owner.starts() && sharesNamespace(d.desired, owner.desired) {
-					return true
+	}
+	before := map[string][]string{}
+	for _, d := range decisions {
+		before[d.key] = sortedKeys(d.needs)
+	}
+	for _, group := range others {
+		sortBy(group, before)
+	}
+	others = topological(others, before)
+	after := map[string][]string{}
+	for _, group := range removals {
+		for _, d := range group {
+			if d.previous == nil {
+				continue
+			}
+			for other := range d.previous.DependsOn {
+				if byKey[other] != nil {
+					after[other] = append(after[other], d.key)
 				}
 			}
 		}
 	}
-	return false
+	return topological(removals, after), others
+}
+
+// sortBy orders the decisions of one group by what they need of each other.
+func sortBy(group []*decision, before map[string][]string) {
+	alone := make([][]*decision, 0, len(group))
+	for _, d := range group {
+		alone = append(alone, []*decision{d})
+	}
+	for i, d := range topological(alone, before) {
+		group[i] = d[0]
+	}
+}
+
+// topological orders groups by their keys, and so that each comes after those with
+// the keys that must be before it. What waits for itself, directly or not, is not
+// moved: the layout refuses that, and for others the engine has the last word.
+func topological(groups [][]*decision, before map[string][]string) [][]*decision {
+	slices.SortFunc(groups, func(a, b []*decision) int { return strings.Compare(first(a), first(b)) })
+	groupOf := map[string]int{}
+	for i, group := range groups {
+		for _, d := range group {
+			groupOf[d.key] = i
+		}
+	}
+	out := make([][]*decision, 0, len(groups))
+	visited := make([]bool, len(groups))
+	var visit func(i int)
+	visit = func(i int) {
+		if visited[i] {
+			return
+		}
+		visited[i] = true
+		for _, d := range groups[i] {
+			for _, key := range before[d.key] {
+				if other, ok := groupOf[key]; ok {
+					visit(other)
+				}
+			}
+		}
+		out = append(out, groups[i])
+	}
+	for i := range groups {
+		visit(i)
+	}
+	return out
+}
+
+// first returns the key that comes first by name.
+func first(group []*decision) string {
+	least := group[0].key
+	for _, d := range group {
+		least = min(least, d.key)
+	}
+	return least
 }
 
 // handOvers groups the decisions in which one container starts with a port or a
@@ -97,6 +141,10 @@ func takesOver(taker, giver *decision) bool {
 	held := giver.main.Ports
 	if giver.previous != nil {
 		held = slices.Concat(held, giver.previous.Container.Config.Ports)
+	}
+	if len(giver.recovery) > 0 && (giver.previous == nil || giver.previous.SpecDigest() != giver.main.Labels[LabelSpec]) {
+		// It is brought back first, and nobody knows with which ports.
+		return len(want.Ports) > 0
 	}
 	return slices.ContainsFunc(want.Ports, func(p types.PortMap) bool { return slices.ContainsFunc(held, p.Conflicts) })
 }

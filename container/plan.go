@@ -19,10 +19,18 @@ const (
 	Rename Kind = "rename"
 	// Forget drops the record of a container that is neither wanted nor there.
 	Forget Kind = "forget"
-	// Finish runs the post-start hook that failed the last time.
+	// Finish does what was left to do the last time: wait until the container is
+	// ready, call its post-start hook.
 	Finish Kind = "finish"
-	// Recover puts back, or tidies away, what an interrupted update left.
+	// Reload writes config files and sends the container a signal.
+	Reload Kind = "reload"
+	// Configure writes config files and leaves the container alone.
+	Configure Kind = "configure"
+	// Recover puts back, tidies away, or goes on with, what an interrupted update left.
 	Recover Kind = "recover"
+	// Hold means that nothing is done now: an update failed, and waits for its next
+	// try.
+	Hold Kind = "hold"
 	// Blocked means that nothing can be done until a person acts.
 	Blocked Kind = "blocked"
 )
@@ -47,7 +55,7 @@ func (c Change) Why() string {
 type Action string
 
 // The actions. Each is one call, besides ActionFiles, which is one call for each
-// direction.
+// direction, and ActionWait, which looks again and again.
 const (
 	ActionPull      Action = "pull"
 	ActionCreate    Action = "create"
@@ -58,6 +66,9 @@ const (
 	ActionFiles     Action = "write-files"
 	ActionPostStart Action = "post-start"
 	ActionForget    Action = "forget"
+	ActionSignal    Action = "signal"
+	// ActionWait waits until the container is ready.
+	ActionWait Action = "wait"
 )
 
 // Instance tells the container that a step creates from the one that it found.
@@ -91,8 +102,25 @@ type Step struct {
 	Image string `json:"image,omitempty"`
 	// Paths are the config files to write.
 	Paths []string `json:"paths,omitempty"`
-	// Keep is set in a create step whose container stays when a later step fails:
-	// it replaces nothing, and the next try starts it.
+	// Recorded is set in a step that writes config files as they were deployed last,
+	// instead of as they are desired.
+	Recorded bool `json:"recorded,omitempty"`
+	// Signal is what a signal step sends.
+	Signal string `json:"signal,omitempty"`
+	// Condition is what a wait step waits for; empty means until the container is
+	// ready.
+	Condition Condition `json:"condition,omitempty"`
+	// Done is set in a step that an interrupted update did already: it is not done
+	// again, and taken back with the others when the unit fails.
+	Done bool `json:"done,omitempty"`
+	// Replaces is set in a create step to the ID of the container whose place the new
+	// one takes: its volumes without a name are mounted again.
+	Replaces string `json:"replaces,omitempty"`
+	// Optional is set in a step that a recovery tries: when it fails, that is told,
+	// and the rest is done all the same.
+	Optional bool `json:"optional,omitempty"`
+	// Keep is set in a create or start step that stays done when a later step fails:
+	// the container replaces nothing, and the next try goes on from there.
 	Keep bool `json:"keep,omitempty"`
 	// WasRunning is set in a stop step, so that undoing it starts the container
 	// again only when it ran.
@@ -107,11 +135,24 @@ func (s Step) String() string {
 	case ActionRename:
 		return fmt.Sprintf("rename %s to %s", s.From, s.Name)
 	case ActionFiles:
+		if s.Recorded {
+			return "put back " + strings.Join(s.Paths, ", ")
+		}
 		return "write " + strings.Join(s.Paths, ", ")
 	case ActionPostStart:
 		return "run the post-start hook of " + s.Container
 	case ActionForget:
 		return "forget " + s.Container
+	case ActionSignal:
+		return "send " + s.Signal + " to " + s.Name
+	case ActionWait:
+		switch s.Condition {
+		case Completed:
+			return "wait until " + s.Name + " has ended with 0"
+		case Started:
+			return "wait until " + s.Name + " runs"
+		}
+		return "wait until " + s.Name + " is ready"
 	}
 	return string(s.Action) + " " + s.Name
 }
@@ -119,6 +160,19 @@ func (s Step) String() string {
 // Unit is a list of steps that succeed together or are undone together.
 type Unit struct {
 	Steps []Step `json:"steps"`
+	// Needs are the containers of earlier units that must have come so far before
+	// this unit begins. Units that need nothing of each other are carried out at the
+	// same time.
+	Needs []Need `json:"needs,omitempty"`
+}
+
+// Need is what a unit waits for in an earlier one.
+type Need struct {
+	// Container is a key that the earlier unit has steps for.
+	Container string `json:"container"`
+	// Condition is [Started] when its start is enough; else the earlier unit must
+	// have ended well.
+	Condition Condition `json:"condition"`
 }
 
 // HostPlan is what happens on one machine.
@@ -133,24 +187,33 @@ type HostPlan struct {
 	// Pulls come before anything is stopped; one that fails fails the units that
 	// create containers of its image.
 	Pulls []Step `json:"pulls,omitempty"`
-	// Units are carried out one after the other; one that fails is undone, and
-	// the others go on.
+	// Removals are the units that only remove. They end before the others begin.
+	Removals []Unit `json:"removals,omitempty"`
+	// Units are the others. One that fails is undone, and those that do not need it
+	// go on.
 	Units []Unit `json:"units,omitempty"`
 }
 
 // Empty says whether there is nothing to do and nothing to complain about.
 func (p HostPlan) Empty() bool { return len(p.Changes) == 0 }
 
-// Steps returns all steps in the order of their execution.
+// Steps returns all steps that are to be done, in the order of their execution as
+// far as it has one.
 func (p HostPlan) Steps() []Step {
 	var steps []Step
-	for _, u := range p.Recovery {
-		steps = append(steps, u.Steps...)
+	add := func(units []Unit) {
+		for _, u := range units {
+			for _, s := range u.Steps {
+				if !s.Done {
+					steps = append(steps, s)
+				}
+			}
+		}
 	}
+	add(p.Recovery)
 	steps = append(steps, p.Pulls...)
-	for _, u := range p.Units {
-		steps = append(steps, u.Steps...)
-	}
+	add(p.Removals)
+	add(p.Units)
 	return steps
 }
 

@@ -1,16 +1,30 @@
 package container
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/gitsync/gitsync/container/types"
 )
+
+// PlanOptions are what a plan depends on beside the three states. The zero value
+// guards nothing and holds nothing back.
+type PlanOptions struct {
+	// PruneLimit is the fraction of the machine's containers that may be removed at
+	// once. 0 means no limit; with any other, not all of them may be.
+	PruneLimit float64
+	// Held says, by key, why a container is left alone for now: its update failed.
+	Held map[string]string
+	// Blocked says, by key, why a container must not be created here.
+	Blocked map[string]string
+}
 
 // MakePlan compares the three states of one machine and returns what to do. It
 // is a pure function: same values in, same plan out, whatever their order.
 //
 // A key of a state is the container's key; host names the machine in the plan.
-func MakePlan(host string, desired, previous ContainersState, current Current) HostPlan {
+func MakePlan(host string, desired, previous ContainersState, current Current, opts PlanOptions) HostPlan {
 	plan := HostPlan{Host: host}
 	for _, helper := range current.Helpers {
 		d := decision{key: helper.Name}
@@ -21,9 +35,13 @@ func MakePlan(host string, desired, previous ContainersState, current Current) H
 	var decisions []*decision
 	for _, key := range allKeys(desired, previous, current.Containers) {
 		d := decide(key, desired[key], previous[key], current)
+		d.needs = desired.needs(key)
 		decisions = append(decisions, &d)
 	}
 	followNamespaces(decisions)
+	opts.guard(decisions)
+	byKey := index(decisions)
+	opts.holdDependants(decisions, byKey)
 	for _, d := range decisions {
 		if d.kind == "" {
 			continue
@@ -34,11 +52,9 @@ func MakePlan(host string, desired, previous ContainersState, current Current) H
 		}
 	}
 	plan.Pulls = pulls(decisions)
-	for _, group := range ordered(decisions) {
-		if steps := groupSteps(group); len(steps) > 0 {
-			plan.Units = append(plan.Units, Unit{Steps: steps})
-		}
-	}
+	removals, others := ordered(decisions, byKey)
+	plan.Removals = removalUnits(removals, previous)
+	plan.Units = units(others, byKey)
 	plan.nameCauses()
 	return plan
 }
@@ -55,7 +71,7 @@ func (p HostPlan) nameCauses() {
 		}
 	}
 	name(p.Pulls)
-	for _, u := range slices.Concat(p.Recovery, p.Units) {
+	for _, u := range slices.Concat(p.Recovery, p.Removals, p.Units) {
 		name(u.Steps)
 	}
 }
@@ -66,40 +82,151 @@ func allKeys(desired, previous ContainersState, instances map[string]Instances) 
 	return slices.Compact(keys)
 }
 
-// followNamespaces re-creates what shares a namespace with a container that gets
-// another ID: the engine keeps the old one's ID and would never start it again.
+func index(decisions []*decision) map[string]*decision {
+	byKey := make(map[string]*decision, len(decisions))
+	for _, d := range decisions {
+		byKey[d.key] = d
+	}
+	return byKey
+}
+
+// followNamespaces changes what shares a namespace with a container that changes.
+// One that gets another ID is followed by a replacement: the engine keeps the old
+// one's ID and would never start it again. One that is started again has a new
+// namespace, which a restart joins.
 func followNamespaces(decisions []*decision) {
+	owners := map[string]*decision{}
+	for _, d := range decisions {
+		if d.desired != nil {
+			owners[d.desired.Container.Config.Name] = d
+		}
+	}
 	for changed := true; changed; {
 		changed = false
 		for _, d := range decisions {
-			if d.desired == nil || d.creates() || d.main == nil || d.kind == Blocked {
+			if d.desired == nil || d.main == nil || d.kind == Blocked || d.creates() {
 				continue
 			}
-			for _, other := range decisions {
-				if other.creates() && sharesNamespace(d.desired, other.desired) {
-					d.kind = Replace
-					d.causes = append(d.causes, cause("", "it shares a namespace with %s, which is created anew", other.key))
-					changed = true
-					break
-				}
+			owner := sharedOwner(d.desired, owners)
+			switch {
+			case owner == nil:
+			case owner.creates():
+				d.kind = Replace
+				d.causes = append(d.causes, cause("", "it shares a namespace with %s, which is created anew", owner.key))
+				changed = true
+			case owner.restarts() && !d.restarts() && running(d.main):
+				d.kind = Restart
+				d.causes = append(d.causes, cause("", "it shares a namespace with %s, which is started again", owner.key))
+				changed = true
 			}
 		}
 	}
 }
 
-func sharesNamespace(m, other *HostConfiguredContainer) bool {
-	want := "container:" + other.Container.Config.Name
+// sharedOwner returns the decision about the container whose namespace m shares,
+// preferring one that is created anew.
+func sharedOwner(m *HostConfiguredContainer, owners map[string]*decision) *decision {
 	c := m.Container.Config
-	return c.NetworkMode == want || c.PidMode == want || c.IpcMode == want
+	var found *decision
+	for _, mode := range []string{c.NetworkMode, c.PidMode, c.IpcMode} {
+		name, shares := strings.CutPrefix(mode, "container:")
+		if owner := owners[name]; shares && owner != nil && (found == nil || owner.creates()) {
+			found = owner
+		}
+	}
+	return found
 }
 
 func (d *decision) creates() bool { return d.kind == Create || d.kind == Replace }
 
-// starts says whether the decision ends with a container that was not running.
-func (d *decision) starts() bool { return d.creates() || d.kind == Start }
+// restarts says whether the container goes on to exist and gets a new process.
+func (d *decision) restarts() bool { return d.kind == Start || d.kind == Restart }
+
+// starts says whether the decision ends with a new process.
+func (d *decision) starts() bool { return d.creates() || d.restarts() }
+
+// waits says whether the decision ends with a look at how the container fares.
+func (d *decision) waits() bool {
+	return d.starts() || d.kind == Reload || d.kind == Recover && d.old != nil ||
+		d.kind == Finish && d.previous.ReadyPending
+}
 
 // releases says whether the decision stops a container for good.
 func (d *decision) releases() bool { return d.main != nil && (d.kind == Replace || d.kind == Remove) }
+
+// guard blocks removals that look like a mistake, and what must not be created.
+func (o PlanOptions) guard(decisions []*decision) {
+	var removals []*decision
+	existing := 0
+	for _, d := range decisions {
+		if d.main != nil {
+			existing++
+		}
+		why, held := o.Held[d.key]
+		switch {
+		case held:
+			d.hold(why)
+		case d.kind == Create && o.Blocked[d.key] != "":
+			d.block(o.Blocked[d.key])
+		case d.kind == Remove && d.protected():
+			d.block("it is protected: a commit must first say protect: false, and be deployed, before another one removes it")
+		case d.kind == Remove:
+			removals = append(removals, d)
+		}
+	}
+	if o.PruneLimit == 0 || len(removals) == 0 ||
+		len(removals) < existing && float64(len(removals)) <= o.PruneLimit*float64(existing) {
+		return
+	}
+	for _, d := range removals {
+		d.block(fmt.Sprintf("its removal is held back, since %d of the host's %d containers would be removed at once: "+
+			"if that is meant, use --allow-prune, or write \"prune: allow\" on a line of the commit's message", len(removals), existing))
+	}
+}
+
+// protected says whether the container was deployed with its protection on. Where
+// there is no record its label says so.
+func (d *decision) protected() bool {
+	if d.previous != nil {
+		return d.previous.Protect
+	}
+	return d.main != nil && d.main.Labels[LabelProtect] != ""
+}
+
+// hold leaves a container alone. What it was before its update failed is kept up
+// all the same: by then its desired state is the recorded one.
+func (d *decision) hold(why string) {
+	keeps := d.desired != nil && d.previous != nil && !d.previous.ReadyPending && d.desired.SpecDigest() == d.previous.SpecDigest()
+	if keeps && (d.kind == Start || d.kind == Create || d.kind == Recover) {
+		d.causes = append(d.causes, cause("", "%s", why))
+		return
+	}
+	d.kind, d.causes, d.recovery = Hold, []Cause{{Text: why}}, nil
+}
+
+// holdDependants leaves those alone whose changes need a container that is held
+// back, or that cannot be there.
+func (o PlanOptions) holdDependants(decisions []*decision, byKey map[string]*decision) {
+	for changed := true; changed; {
+		changed = false
+		for _, d := range decisions {
+			if !d.creates() || d.kind == Create && d.previous != nil && d.previous.SpecDigest() == d.desired.SpecDigest() {
+				continue
+			}
+			for _, key := range sortedKeys(d.needs) {
+				other := byKey[key]
+				_, held := o.Held[key]
+				if other == nil || !held && other.kind != Hold && !(other.kind == Blocked && other.main == nil) {
+					continue
+				}
+				d.kind, d.recovery = Hold, nil
+				d.causes = append(d.causes, cause("", "it waits for %s, which it depends on", key))
+				changed = true
+				break
+			}
+		}
+	}
+}
 
 func pulls(decisions []*decision) []Step {
 	var steps []Step
@@ -115,122 +242,6 @@ func pulls(decisions []*decision) []Step {
 		}
 	}
 	return steps
-}
-
-// groupSteps returns the steps of a group of decisions. Those that cannot be
-// undone, the removals, come last.
-func groupSteps(group []*decision) []Step {
-	held := heldNames(group)
-	alone := len(group) == 1
-	var create, stop, rename, start, remove, finish []Step
-	for _, d := range group {
-		create = append(create, d.createSteps(held)...)
-		if d.kind == Restart || d.releases() {
-			s := stopStep(d.key, d.main)
-			s.WasRunning = running(d.main) && (!alone || d.kind != Remove)
-			stop = append(stop, s)
-		}
-		if d.releases() {
-			removal := removeStep(d.key, d.main)
-			if d.kind == Replace || held[d.main.Name] != d {
-				aside := renameStep(d.key, d.main.ID, d.main.Name, d.main.Name+suffixOld)
-				rename, removal.Name = append(rename, aside), aside.Name
-			}
-			remove = append(remove, removal)
-		}
-		if d.kind != "" && d.kind != Blocked && d.renamed() {
-			rename = append(rename, renameStep(d.key, d.main.ID, d.main.Name, d.desired.Container.Config.Name))
-		}
-		start = append(start, d.startSteps()...)
-		finish = append(finish, d.hookSteps()...)
-		if d.kind == Forget {
-			remove = append(remove, Step{Action: ActionForget, Container: d.key})
-		}
-	}
-	for _, s := range create {
-		if final := baseName(s.Name); s.Action == ActionCreate && final != s.Name {
-			rename = append(rename, Step{
-				Action: ActionRename, Container: s.Container, Instance: Created, From: s.Name, Name: final,
-			})
-		}
-	}
-	return slices.Concat(create, stop, rename, start, remove, finish)
-}
-
-// heldNames maps each name that an existing container of the group has to the
-// decision that wants it next, or else to the one that has it.
-func heldNames(group []*decision) map[string]*decision {
-	held := map[string]*decision{}
-	for _, d := range group {
-		if d.releases() {
-			held[d.main.Name] = d
-		}
-	}
-	for _, d := range group {
-		if d.creates() {
-			if _, ok := held[d.desired.Container.Config.Name]; ok {
-				held[d.desired.Container.Config.Name] = d
-			}
-		}
-	}
-	return held
-}
-
-// createSteps writes the files and creates the container, under a name of its
-// own while another container has the one that it wants.
-func (d *decision) createSteps(held map[string]*decision) []Step {
-	var steps []Step
-	if d.kind == Create && d.main != nil {
-		steps = append(steps, removeStep(d.key, d.main))
-	}
-	if len(d.files) > 0 {
-		steps = append(steps, Step{Action: ActionFiles, Container: d.key, Paths: d.files})
-	}
-	if d.creates() {
-		name := d.desired.Container.Config.Name
-		if _, taken := held[name]; taken {
-			name += suffixNew
-		}
-		steps = append(steps, Step{
-			Action: ActionCreate, Container: d.key, Instance: Created, Name: name,
-			Keep: d.main == nil && name == d.desired.Container.Config.Name,
-		})
-	}
-	return steps
-}
-
-func (d *decision) startSteps() []Step {
-	switch {
-	case d.creates():
-		return []Step{{Action: ActionStart, Container: d.key, Instance: Created, Name: d.desired.Container.Config.Name}}
-	case d.kind == Start, d.kind == Restart:
-		return []Step{startStep(d.key, d.main.ID, d.desired.Container.Config.Name)}
-	}
-	return nil
-}
-
-// hookSteps come after the removals: a hook that fails takes nothing back.
-func (d *decision) hookSteps() []Step {
-	if d.desired.hasPostStart() && (d.starts() || d.kind == Restart || d.kind == Finish) {
-		return []Step{{Action: ActionPostStart, Container: d.key}}
-	}
-	return nil
-}
-
-func startStep(key, id, name string) Step {
-	return Step{Action: ActionStart, Container: key, Instance: Existing, ID: id, Name: name}
-}
-
-func stopStep(key string, row *types.ContainerSummary) Step {
-	return Step{Action: ActionStop, Container: key, Instance: Existing, ID: row.ID, Name: row.Name}
-}
-
-func removeStep(key string, row *types.ContainerSummary) Step {
-	return Step{Action: ActionRemove, Container: key, Instance: Existing, ID: row.ID, Name: row.Name}
-}
-
-func renameStep(key, id, from, to string) Step {
-	return Step{Action: ActionRename, Container: key, Instance: Existing, ID: id, From: from, Name: to}
 }
 
 // running says whether a container is up, or is being brought up by the engine.

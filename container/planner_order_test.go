@@ -19,7 +19,8 @@ var severalContainers = []planCase{
 			    2. create new
 			    3. stop old
 			    4. start new
-			    5. remove old
+			    5. wait until new is ready
+			    6. remove old
 			`,
 	},
 	{
@@ -42,8 +43,10 @@ var severalContainers = []planCase{
 			    9. rename b.gitsync-new to b
 			    10. start a
 			    11. start b
-			    12. remove a.gitsync-old
-			    13. remove b.gitsync-old
+			    12. wait until a is ready
+			    13. wait until b is ready
+			    14. remove a.gitsync-old
+			    15. remove b.gitsync-old
 			`,
 	},
 	{
@@ -62,13 +65,15 @@ var severalContainers = []planCase{
 			    5. rename vpn to vpn.gitsync-old
 			    6. rename vpn.gitsync-new to vpn
 			    7. start vpn
-			    8. remove vpn.gitsync-old
-			    9. create a-sidecar.gitsync-new
-			    10. stop a-sidecar
-			    11. rename a-sidecar to a-sidecar.gitsync-old
-			    12. rename a-sidecar.gitsync-new to a-sidecar
-			    13. start a-sidecar
-			    14. remove a-sidecar.gitsync-old
+			    8. wait until vpn is ready
+			    9. remove vpn.gitsync-old
+			    10. create a-sidecar.gitsync-new
+			    11. stop a-sidecar
+			    12. rename a-sidecar to a-sidecar.gitsync-old
+			    13. rename a-sidecar.gitsync-new to a-sidecar
+			    14. start a-sidecar
+			    15. wait until a-sidecar is ready
+			    16. remove a-sidecar.gitsync-old
 			`,
 	},
 }
@@ -83,7 +88,7 @@ func TestPlanOfConfigFiles(t *testing.T) {
 		return c
 	}
 	rewrite := func(cause string) string {
-		return "\nweb1:\n  restart web: " + cause + "\n    1. write /etc/web.conf\n    2. stop web\n    3. start web\n"
+		return "\nweb1:\n  restart web: " + cause + "\n    1. stop web\n    2. write /etc/web.conf\n    3. start web\n    4. wait until web is ready\n"
 	}
 	runPlanCases(t, []planCase{
 		{
@@ -121,6 +126,7 @@ func TestPlanOfConfigFiles(t *testing.T) {
 			  start web: config file /etc/web.conf is missing on the host; container is stopped
 			    1. write /etc/web.conf
 			    2. start web
+			    3. wait until web is ready
 			`,
 		},
 	})
@@ -146,7 +152,8 @@ func TestPlanAfterACrash(t *testing.T) {
 			    5. rename web to web.gitsync-old
 			    6. rename web.gitsync-new to web
 			    7. start web
-			    8. remove web.gitsync-old
+			    8. wait until web is ready
+			    9. remove web.gitsync-old
 			`,
 		},
 		{
@@ -155,8 +162,9 @@ func TestPlanAfterACrash(t *testing.T) {
 			current: after(container.Instances{Main: row(newSpec, named("id-new", "web")), Old: row(oldSpec, named("id-web", "web.gitsync-old"), status(types.StatusExited))}),
 			want: `
 			web1:
-			  recover web: an interrupted update left web.gitsync-old behind
-			    1. remove web.gitsync-old
+			  recover web: an interrupted update left it before it was ready
+			    1. wait until web is ready
+			    2. remove web.gitsync-old
 			`,
 		},
 		{
@@ -178,7 +186,8 @@ func TestPlanAfterACrash(t *testing.T) {
 			    7. rename web to web.gitsync-old
 			    8. rename web.gitsync-new to web
 			    9. start web
-			    10. remove web.gitsync-old
+			    10. wait until web is ready
+			    11. remove web.gitsync-old
 			`,
 		},
 	})

@@ -21,6 +21,8 @@ func spec(name string, change ...func(*container.HostConfiguredContainer)) *cont
 			Runtime: container.RuntimeConfig{Docker: &docker.Config{}},
 		},
 		Host: host.Host{DirectConfig: &direct.Config{}},
+		// Ready as soon as it runs.
+		Update: &container.Update{Monitor: 1},
 	}
 	for _, f := range change {
 		f(m)
@@ -112,7 +114,7 @@ func runPlanCases(t *testing.T, cases []planCase) {
 	for _, tt := range cases {
 		t.Run(tt.name, func(t *testing.T) {
 			plan := container.Plan{Hosts: []container.HostPlan{
-				container.MakePlan("web1", tt.desired, tt.previous, tt.current),
+				container.MakePlan("web1", tt.desired, tt.previous, tt.current, container.PlanOptions{}),
 			}}
 			got := plan.String()
 			want := strings.TrimPrefix(strings.ReplaceAll(tt.want, "\n\t\t\t", "\n"), "\n")
@@ -141,6 +143,7 @@ var oneContainer = []planCase{
 			    1. pull nginx:1.26 unless present
 			    2. create web
 			    3. start web
+			    4. wait until web is ready
 			`,
 	},
 	{
@@ -155,7 +158,8 @@ var oneContainer = []planCase{
 			    4. rename web to web.gitsync-old
 			    5. rename web.gitsync-new to web
 			    6. start web
-			    7. remove web.gitsync-old
+			    7. wait until web is ready
+			    8. remove web.gitsync-old
 			`,
 	},
 	{
@@ -171,7 +175,8 @@ var oneContainer = []planCase{
 			    4. rename web to web.gitsync-old
 			    5. rename web.gitsync-new to web
 			    6. start web
-			    7. remove web.gitsync-old
+			    7. wait until web is ready
+			    8. remove web.gitsync-old
 			`,
 	},
 	{
@@ -183,6 +188,7 @@ var oneContainer = []planCase{
 			    1. pull nginx:1.26 unless present
 			    2. create web
 			    3. start web
+			    4. wait until web is ready
 			`,
 	},
 	{
@@ -224,6 +230,7 @@ func TestPlanOfStoppedContainers(t *testing.T) {
 			web1:
 			  start web: container is stopped
 			    1. start web
+			    2. wait until web is ready
 			`
 	runPlanCases(t, []planCase{
 		{

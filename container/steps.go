@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path"
+	"slices"
 
 	"github.com/rs/zerolog"
 
@@ -28,27 +30,73 @@ func (e *executor) pull(ctx context.Context, s Step) error {
 }
 
 func (e *executor) create(ctx context.Context, s Step) (undo, error) {
+	if s.Done {
+		return e.removal(s, s.ID), nil
+	}
 	desired := e.desired[s.Container]
-	helper := e.helper(desired)
-	if err := helper.makeMountDirs(ctx, desired.Container.Config); err != nil {
+	err := e.makeMountDirs(ctx, desired)
+	if err != nil {
 		return undo{}, err
 	}
 	config := desired.Container.Config
 	config.Name = s.Name
+	if config.Mounts, err = e.carryVolumes(ctx, s.Replaces, config); err != nil {
+		return undo{}, err
+	}
 	config.Labels = e.origin.labels(s.Container, desired)
 	maps.Copy(config.Labels, desired.Container.Config.Labels)
 	id, err := e.rt.Create(ctx, &config)
 	if err != nil {
 		return undo{}, e.explainTaken(ctx, s.Name, err)
 	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	e.created[s.Container] = id
 	if s.Keep {
 		e.record(s.Container, id, types.StatusCreated)
 		return undo{}, nil
 	}
-	return undo{what: "remove " + s.Name, run: func(ctx context.Context) error {
+	return e.removal(s, id), nil
+}
+
+// removal takes a creation back.
+func (e *executor) removal(s Step, id string) undo {
+	return undo{what: "remove " + s.Name, turn: turnRemove, run: func(ctx context.Context) error {
 		return notFoundIsFine(e.rt.Delete(ctx, id))
-	}}, nil
+	}}
+}
+
+// makeMountDirs makes the directories that bind mounts ask for.
+func (e *executor) makeMountDirs(ctx context.Context, desired *HostConfiguredContainer) error {
+	e.files.Lock()
+	defer e.files.Unlock()
+	return e.helper(desired).makeMountDirs(ctx, desired.Container.Config)
+}
+
+// carryVolumes adds the volumes without a name of the container that is replaced:
+// they hold its data.
+func (e *executor) carryVolumes(ctx context.Context, replaced string, config types.ContainerConfig) ([]types.Mount, error) {
+	inspector, ok := e.rt.(runtime.Inspector)
+	if replaced == "" || !ok {
+		return config.Mounts, nil
+	}
+	details, err := inspector.Inspect(ctx, replaced)
+	if err != nil {
+		return nil, fmt.Errorf("look for the volumes of the old container: %w", err)
+	}
+	mounts := slices.Clone(config.Mounts)
+	for _, target := range sortedKeys(details.AnonymousVolumes) {
+		carried := types.Mount{Type: types.MountVolume, Source: details.AnonymousVolumes[target], Target: target}
+		i := slices.IndexFunc(mounts, func(m types.Mount) bool { return path.Clean(m.Target) == path.Clean(target) })
+		_, isTmpfs := config.Tmpfs[target]
+		switch {
+		case i >= 0 && mounts[i].Source == "":
+			mounts[i].Type, mounts[i].Source = types.MountVolume, carried.Source
+		case i < 0 && !isTmpfs:
+			mounts = append(mounts, carried)
+		}
+	}
+	return mounts, nil
 }
 
 // explainTaken says who has the name that the runtime refused.
@@ -69,8 +117,10 @@ func (e *executor) rename(ctx context.Context, s Step, id string) (undo, error) 
 	if !ok {
 		return undo{}, errors.New("this runtime cannot rename containers")
 	}
-	if err := renamer.Rename(ctx, id, s.Name); err != nil {
-		return undo{}, err
+	if !s.Done {
+		if err := renamer.Rename(ctx, id, s.Name); err != nil {
+			return undo{}, err
+		}
 	}
 	return undo{what: fmt.Sprintf("rename %s to %s", s.Name, s.From), run: func(ctx context.Context) error {
 		return renamer.Rename(ctx, id, s.From)
@@ -83,30 +133,40 @@ func (e *executor) rename(ctx context.Context, s Step, id string) (undo, error) 
 func (e *executor) stop(ctx context.Context, s Step, id string) (undo, error) {
 	back := undo{}
 	if s.WasRunning {
-		back = undo{what: "start " + s.Name, last: true, run: func(ctx context.Context) error {
+		back = undo{what: "start " + s.Name, turn: turnStart, run: func(ctx context.Context) error {
 			return errors.Join(e.rt.Stop(ctx, id), e.rt.Start(ctx, id))
 		}}
+	}
+	if s.Done {
+		return back, nil
 	}
 	return back, notFoundIsFine(e.rt.Stop(ctx, id))
 }
 
 // start starts a container. One that this deploy created counts as deployed from
-// then on.
+// then on, until that is taken back.
 func (e *executor) start(ctx context.Context, s Step, id string) (undo, error) {
+	e.mu.Lock()
 	before := e.state[s.Container]
+	e.mu.Unlock()
+	replaces := s.Instance == Created || s.Done
 	back := undo{}
-	if s.Instance == Created {
+	if !s.Keep {
 		back = undo{what: "stop " + s.Name, run: func(ctx context.Context) error {
-			if before != nil && before.Container.Status.Exists() && before.Container.Status.ID != id {
-				e.state[s.Container] = before
+			if replaces {
+				e.putBack(s.Container, before)
 			}
 			return notFoundIsFine(e.rt.Stop(ctx, id))
 		}}
 	}
-	if err := e.rt.Start(ctx, id); err != nil {
-		return back, err
+	if !s.Done {
+		if err := e.rt.Start(ctx, id); err != nil {
+			return back, err
+		}
 	}
-	if s.Instance == Created {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if replaces {
 		e.record(s.Container, id, types.StatusRunning)
 	} else if before != nil {
 		before.Container.Status = &types.ContainerStatus{ID: id, Status: types.StatusRunning}
@@ -117,10 +177,58 @@ func (e *executor) start(ctx context.Context, s Step, id string) (undo, error) {
 	return back, nil
 }
 
+// putBack makes the old container the one that is known to be there.
+func (e *executor) putBack(key string, before *HostConfiguredContainer) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if before == nil {
+		delete(e.state, key)
+	} else {
+		e.state[key] = before
+	}
+}
+
+// waitReady waits, and remembers while it does that the container is not known to
+// be ready.
+func (e *executor) waitReady(ctx context.Context, s Step, id string) error {
+	pending := func(is bool) {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		if c := e.state[s.Container]; c != nil && s.Condition == "" {
+			c.ReadyPending = is
+		}
+	}
+	pending(true)
+	err := e.wait(ctx, s, id)
+	if err == nil {
+		pending(false)
+	}
+	return err
+}
+
+// signal tells a container that its files changed. Taking that back tells it again,
+// when they have been put back.
+func (e *executor) signal(ctx context.Context, s Step, id string) (undo, error) {
+	signaler, ok := e.rt.(runtime.Signaler)
+	if !ok {
+		return undo{}, errors.New("this runtime sends no signals")
+	}
+	back := undo{what: "send " + s.Signal + " to " + s.Name + " again", turn: turnStart, run: func(ctx context.Context) error {
+		err := signaler.Signal(ctx, id, s.Signal)
+		if errors.Is(err, runtime.ErrNotRunning) {
+			err = e.rt.Start(ctx, id)
+		}
+		return err
+	}}
+	return back, signaler.Signal(ctx, id, s.Signal)
+}
+
 func (e *executor) remove(ctx context.Context, s Step) error {
 	if err := notFoundIsFine(e.rt.Delete(ctx, s.ID)); err != nil {
 		return err
 	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	known := e.state[s.Container]
 	if e.desired[s.Container] == nil && known != nil && (!known.Container.Status.Exists() || known.Container.Status.ID == s.ID) {
 		delete(e.state, s.Container)
@@ -133,6 +241,8 @@ func (e *executor) postStart(key string) error {
 	if err := (*hooks.PostStart)(); err != nil {
 		return err
 	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	if c := e.state[key]; c != nil {
 		c.PostStartPending = false
 	}
@@ -175,6 +285,11 @@ func (m *HostConfiguredContainer) ownersAreNames() bool {
 // writeFiles writes those files that differ. A file that is there, and that we
 // did not write, is left as it is: that is an error.
 func (e *executor) writeFiles(ctx context.Context, s Step) (undo, error) {
+	e.files.Lock()
+	defer e.files.Unlock()
+	if s.Recorded {
+		return e.writeRecorded(ctx, s)
+	}
 	desired := e.desired[s.Container]
 	helper := e.helper(desired)
 	if err := helper.refuseLinks(ctx, s.Paths); err != nil {
@@ -191,28 +306,57 @@ func (e *executor) writeFiles(ctx context.Context, s Step) (undo, error) {
 	var write, previous []*types.File
 	for _, p := range s.Paths {
 		file := found[p]
+		if deployed := e.previous[s.Container]; deployed != nil && has(deployed.ConfigFiles, p) {
+			// A crash may have left the new file here already.
+			previous = append(previous, deployed.desiredFile(p))
+		} else if file != nil {
+			previous = append(previous, file)
+		}
 		if fileDifference(desired, p, file) == "" && owned[p] && !desired.ownersAreNames() {
 			continue
 		}
 		if file != nil && file.Content != desired.ConfigFiles[p] && !owned[p] && !e.recordedFile(p) {
 			return undo{}, fmt.Errorf("file %s is on the host already, and %w: move it away, or give it the content that the repo has", p, ErrNotOurs)
 		}
-		if file != nil {
-			previous = append(previous, file)
-		}
 		write = append(write, desired.desiredFile(p))
 	}
+	return e.restoral(helper, previous), helper.writeOwned(ctx, write, owned)
+}
+
+// writeRecorded puts the config files back as they were deployed last.
+func (e *executor) writeRecorded(ctx context.Context, s Step) (undo, error) {
+	deployed := e.previous[s.Container]
+	helper := e.helper(deployed)
+	var files []*types.File
+	for _, p := range s.Paths {
+		files = append(files, deployed.desiredFile(p))
+	}
+	if s.Done {
+		return e.restoral(helper, files), nil
+	}
+	return undo{}, helper.write(ctx, files)
+}
+
+// restoral writes files as they were.
+func (e *executor) restoral(helper *configContainer, files []*types.File) undo {
 	return undo{what: "restore the config files", run: func(ctx context.Context) error {
-		return helper.write(ctx, previous)
-	}}, helper.writeOwned(ctx, write, owned)
+		e.files.Lock()
+		defer e.files.Unlock()
+		return helper.write(ctx, files)
+	}}
 }
 
 // recordedFile says whether the recorded state tells that the file is ours.
 func (e *executor) recordedFile(path string) bool {
 	for _, m := range e.previous {
-		if _, ok := m.ConfigFiles[path]; ok {
+		if has(m.ConfigFiles, path) {
 			return true
 		}
 	}
 	return false
+}
+
+func has(files map[string]string, path string) bool {
+	_, ok := files[path]
+	return ok
 }

@@ -56,7 +56,7 @@ func (m *HostConfiguredContainer) Validate() error {
 	if m == nil {
 		return errors.New("container must be set")
 	}
-	errs := []error{m.Container.Validate(), m.Host.Validate()}
+	errs := []error{m.Container.Validate(), m.Host.Validate(), m.validateUpdate()}
 	for _, p := range sortedKeys(m.ConfigFiles) {
 		if !path.IsAbs(p) || path.Clean(p) != p || p == "/" {
 			errs = append(errs, fmt.Errorf("config file %q: the path must be absolute and clean", p))
@@ -92,6 +92,9 @@ func (c *Containers) Validate() error {
 		errs = append(errs, fmt.Errorf("previous state: %w", err))
 	}
 	if err := c.DesiredState.Validate(); err != nil {
+		errs = append(errs, fmt.Errorf("desired state: %w", err))
+	}
+	for _, err := range c.DesiredState.validateOrder() {
 		errs = append(errs, fmt.Errorf("desired state: %w", err))
 	}
 	return errors.Join(errs...)

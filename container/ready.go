@@ -1,0 +1,211 @@
+package container
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gitsync/gitsync/container/types"
+	"github.com/gitsync/gitsync/runtime"
+)
+
+// ErrNotReady means that a container was started and did not become ready.
+var ErrNotReady = errors.New("the container did not become ready")
+
+// ErrSuperseded means that a newer desired state takes over before a container was
+// ready.
+var ErrSuperseded = errors.New("a newer commit takes over")
+
+const (
+	// pollFirst and pollLast bound the pause between two looks at a container that
+	// is not ready yet.
+	pollFirst = 20 * time.Millisecond
+	pollLast  = 250 * time.Millisecond
+	// lastLines is how much of a failed container's log is in the report.
+	lastLines = 20
+)
+
+// Report is what is known of a container that did not become ready. Its texts are
+// the container's own: they may hold anything that it prints.
+type Report struct {
+	// ExitCode is set when the container's process has ended.
+	ExitCode *int
+	// HealthLog holds the last health checks, oldest first.
+	HealthLog []types.HealthResult
+	// LastLines are the last lines that the container printed.
+	LastLines []string
+}
+
+// notReady is why a container is not ready.
+type notReady struct {
+	reason string
+	report Report
+}
+
+func (n *notReady) Error() string { return n.reason }
+
+// Is makes it an [ErrNotReady].
+func (n *notReady) Is(target error) bool { return target == ErrNotReady }
+
+// readiness is the verdict about one look at a container.
+type readiness struct {
+	ready bool
+	// failed says why the container will not become ready by waiting.
+	failed string
+	// pending says what is missing while it is neither.
+	pending string
+}
+
+// judge says how a container fares. first is the earliest look, up how long the
+// container has been seen running since then.
+func (m *HostConfiguredContainer) judge(first, now types.ContainerDetails, up time.Duration) readiness {
+	switch {
+	case m.oneShot():
+		return judgeOneShot(now)
+	case now.Status == types.StatusPaused:
+		return readiness{failed: "it is paused"}
+	case now.Health != "":
+		return judgeHealth(now)
+	case now.Status == types.StatusRestarting, now.Restarts > first.Restarts:
+		return readiness{failed: "it ended with exit code " + exitText(now) + ", and is being restarted"}
+	case now.Status != types.StatusRunning:
+		return readiness{failed: "it ended with exit code " + exitText(now)}
+	case up >= m.monitor():
+		return readiness{ready: true}
+	}
+	return readiness{pending: fmt.Sprintf("it has not run for %s", m.monitor())}
+}
+
+func judgeOneShot(now types.ContainerDetails) readiness {
+	switch {
+	case now.Status == types.StatusExited && now.ExitCode == 0:
+		return readiness{ready: true}
+	case now.Status == types.StatusExited, now.Status == types.StatusDead:
+		return readiness{failed: "it ended with exit code " + exitText(now)}
+	}
+	return readiness{pending: "it has not ended"}
+}
+
+// judgeHealth goes by the health check alone: one that restarts in between may
+// become healthy all the same.
+func judgeHealth(now types.ContainerDetails) readiness {
+	switch {
+	case now.Status == types.StatusExited, now.Status == types.StatusDead:
+		return readiness{failed: "it ended with exit code " + exitText(now)}
+	case now.Status == types.StatusRestarting:
+		return readiness{pending: "it ended with exit code " + exitText(now) + ", and is being restarted"}
+	case now.Health == types.HealthHealthy:
+		return readiness{ready: true}
+	case now.Health == types.HealthUnhealthy:
+		return readiness{failed: "it is unhealthy: " + healthText(now.HealthLog)}
+	}
+	return readiness{pending: "it is not healthy yet: " + healthText(now.HealthLog)}
+}
+
+func exitText(now types.ContainerDetails) string {
+	text := fmt.Sprint(now.ExitCode)
+	if now.OOMKilled {
+		text += " (out of memory)"
+	}
+	return text
+}
+
+// healthText says how the last check went, without its words.
+func healthText(log []types.HealthResult) string {
+	if len(log) == 0 {
+		return "no health check has ended"
+	}
+	return fmt.Sprintf("the last health check had exit code %d", log[len(log)-1].ExitCode)
+}
+
+// wait waits until a container is ready, or as far as the step's condition says.
+// Its error is [ErrNotReady], [ErrSuperseded], or that of the context.
+func (e *executor) wait(ctx context.Context, s Step, id string) error {
+	m := e.desired[s.Container]
+	if m == nil {
+		m = e.previous[s.Container]
+	}
+	bound, cancel := context.WithTimeout(ctx, m.readyTimeout())
+	defer cancel()
+	err := e.poll(bound, m, id)
+	var n *notReady
+	if errors.As(err, &n) {
+		n.report = e.report(ctx, id, n.report)
+	}
+	return err
+}
+
+// poll looks at a container until it is ready, or will not be.
+func (e *executor) poll(ctx context.Context, m *HostConfiguredContainer, id string) error {
+	var first *types.ContainerDetails
+	var since time.Time
+	verdict := readiness{pending: "it was not looked at"}
+	for pause := pollFirst; ; pause = min(2*pause, pollLast) {
+		details, err := inspect(ctx, e.rt, id)
+		switch {
+		case ctx.Err() != nil:
+		case errors.Is(err, runtime.ErrNotFound):
+			return &notReady{reason: "somebody removed it"}
+		case err != nil:
+			return err
+		default:
+			if first == nil {
+				first, since = &details, time.Now()
+			}
+			verdict = m.judge(*first, details, time.Since(since))
+		}
+		switch {
+		case verdict.ready:
+			return nil
+		case verdict.failed != "":
+			return &notReady{reason: verdict.failed}
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-e.superseded:
+			timer.Stop()
+			return ErrSuperseded
+		case <-ctx.Done():
+			timer.Stop()
+			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				return &notReady{reason: fmt.Sprintf("not ready after %s: %s", m.readyTimeout(), verdict.pending)}
+			}
+			return ctx.Err()
+		}
+	}
+}
+
+// inspect asks for the details, or for the status where the runtime has no more.
+func inspect(ctx context.Context, rt runtime.Runtime, id string) (types.ContainerDetails, error) {
+	if inspector, ok := rt.(runtime.Inspector); ok {
+		return inspector.Inspect(ctx, id)
+	}
+	status, err := rt.Status(ctx, id)
+	if err == nil && !status.Exists() {
+		err = runtime.ErrNotFound
+	}
+	return types.ContainerDetails{ContainerStatus: status}, err
+}
+
+// report gathers what a person needs to find the fault, before the container is
+// gone. What cannot be had is left out.
+func (e *executor) report(ctx context.Context, id string, report Report) Report {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), reportTimeout)
+	defer cancel()
+	if details, err := inspect(ctx, e.rt, id); err == nil {
+		report.HealthLog = details.HealthLog
+		if details.Status == types.StatusExited || details.Status == types.StatusRestarting {
+			report.ExitCode = &details.ExitCode
+		}
+	}
+	if reader, ok := e.rt.(runtime.LogReader); ok {
+		if logs, err := reader.Logs(ctx, id, lastLines); err == nil {
+			report.LastLines = slices.DeleteFunc(strings.Split(logs, "\n"), func(line string) bool { return strings.TrimSpace(line) == "" })
+		}
+	}
+	return report
+}

@@ -1,0 +1,116 @@
+package container
+
+import (
+	"strings"
+
+	"github.com/gitsync/gitsync/container/types"
+)
+
+// There is no journal of what an update does. A crash leaves containers whose names
+// and states tell how far it came:
+//
+//	web running, web.gitsync-new            nothing was stopped yet: begin anew
+//	web stopped, web.gitsync-new            stopped for the new one: begin anew
+//	web.gitsync-old, web.gitsync-new        between two renames: bring old back
+//	web running, web.gitsync-old            not known to be ready: wait, or undo
+//	web not running, web.gitsync-old        the new one failed: bring old back
+//
+// What is brought back is the last container that is known to have worked.
+
+// recover decides what to do first about what an interrupted update left behind.
+func (d *decision) recover(i Instances) {
+	d.main = i.Main
+	if i.New != nil {
+		if i.Main != nil && i.Old == nil && i.Main.Status == types.StatusExited && d.desired != nil && !d.desired.oneShot() {
+			// It was stopped for the new one. As long as that is there it tells so.
+			started := *i.Main
+			started.Status, d.main = types.StatusRunning, &started
+			d.startAgain(i.Main, i.Main.Name)
+		}
+		d.clear(i.New)
+	}
+	switch {
+	case i.Old == nil:
+	case i.Main == nil:
+		d.restore(i.Old)
+	case d.desired == nil, d.knownReady(i.Main):
+		d.clear(i.Old)
+	case running(i.Main) && sameSpec(i.Main.Labels[LabelSpec], d.desired, d.previous):
+		d.old = i.Old
+	default:
+		d.clear(i.Main)
+		d.restore(i.Old)
+	}
+}
+
+// knownReady says whether a container that replaced another one is known to be
+// ready: it was recorded as that, or it was meant to end and did.
+func (d *decision) knownReady(main *types.ContainerSummary) bool {
+	if d.desired.oneShot() && main.Status == types.StatusExited && strings.HasPrefix(main.Detail, "Exited (0)") {
+		return true
+	}
+	return running(main) && d.previous != nil && !d.previous.ReadyPending &&
+		d.previous.Container.Status.Exists() && d.previous.Container.Status.ID == main.ID
+}
+
+// restore gives an old container its name and its config files back and starts it.
+func (d *decision) restore(old *types.ContainerSummary) {
+	name := baseName(old.Name)
+	restored := *old
+	restored.Name = name
+	d.main = &restored
+	d.causes = append(d.causes, cause("", "an interrupted update left %s in place of %s", old.Name, name))
+	d.recovery = append(d.recovery, renameStep(d.key, old.ID, old.Name, name))
+	if d.desired == nil || d.desired.oneShot() {
+		return
+	}
+	d.startAgain(old, name)
+	restored.Status = types.StatusRunning
+}
+
+// startAgain starts a container with the config files that it was deployed with.
+// When that fails the update that follows is still tried.
+func (d *decision) startAgain(row *types.ContainerSummary, name string) {
+	d.recovery = append(d.recovery, d.recordedFiles(row)...)
+	start := startStep(d.key, row.ID, name)
+	start.Optional = true
+	d.recovery = append(d.recovery, start)
+}
+
+// recordedFiles puts the config files of an old container back, where the record is
+// about that container.
+func (d *decision) recordedFiles(old *types.ContainerSummary) []Step {
+	if d.previous == nil || len(d.previous.ConfigFiles) == 0 || d.previous.SpecDigest() != old.Labels[LabelSpec] {
+		return nil
+	}
+	return []Step{{Action: ActionFiles, Container: d.key, Paths: sortedKeys(d.previous.ConfigFiles), Recorded: true}}
+}
+
+// clear removes a container that an interrupted update left.
+func (d *decision) clear(row *types.ContainerSummary) {
+	if row.Status != types.StatusCreated && row.Status != types.StatusExited {
+		d.recovery = append(d.recovery, stopStep(d.key, row))
+	}
+	d.recovery = append(d.recovery, removeStep(d.key, row))
+	d.causes = append(d.causes, cause("", "an interrupted update left %s behind", row.Name))
+}
+
+// resumeSteps go on with an update whose new container runs and is not known to be
+// ready. What was done before is part of the unit, so that it is undone when the
+// container does not become ready.
+func (d *decision) resumeSteps() []Step {
+	name := d.main.Name
+	steps := []Step{
+		{Action: ActionCreate, Container: d.key, Instance: Existing, ID: d.main.ID, Name: name + suffixNew},
+		stopStep(d.key, d.old),
+		renameStep(d.key, d.old.ID, name, d.old.Name),
+		renameStep(d.key, d.main.ID, name+suffixNew, name),
+		startStep(d.key, d.main.ID, name),
+	}
+	steps = append(d.recordedFiles(d.old), steps...)
+	for i := range steps {
+		steps[i].Done, steps[i].Keep = true, false
+		steps[i].WasRunning = steps[i].Action == ActionStop && !d.desired.oneShot()
+	}
+	return append(steps, waitStep(d.key, Existing, d.main.ID, name), removeStep(d.key, d.old))
+}

@@ -1,0 +1,274 @@
+package container
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/gitsync/gitsync/container/types"
+)
+
+// units returns the steps of each group, and what they need of earlier ones.
+func units(groups [][]*decision, byKey map[string]*decision) []Unit {
+	var out []Unit
+	earlier := map[string]bool{}
+	for _, group := range groups {
+		unit := Unit{Steps: groupSteps(group, byKey)}
+		if len(unit.Steps) == 0 {
+			continue
+		}
+		for _, key := range sortedKeys(groupNeeds(group)) {
+			if earlier[key] {
+				unit.Needs = append(unit.Needs, Need{key, groupNeeds(group)[key]})
+			}
+		}
+		for _, d := range group {
+			earlier[d.key] = d.waits()
+		}
+		out = append(out, unit)
+	}
+	return out
+}
+
+// groupNeeds returns what the containers that a group starts need.
+func groupNeeds(group []*decision) map[string]Condition {
+	needs := map[string]Condition{}
+	for _, d := range group {
+		for key, condition := range d.needs {
+			if d.starts() && (needs[key] == "" || needs[key] == Started) {
+				needs[key] = condition
+			}
+		}
+	}
+	return needs
+}
+
+// removalUnits removes what depends on others before them.
+func removalUnits(groups [][]*decision, previous ContainersState) []Unit {
+	var out []Unit
+	earlier := map[string]bool{}
+	dependants := map[string][]string{}
+	for _, group := range groups {
+		for _, d := range group {
+			for other := range previous.needs(d.key) {
+				dependants[other] = append(dependants[other], d.key)
+			}
+		}
+	}
+	for _, group := range groups {
+		unit := Unit{Steps: groupSteps(group, nil)}
+		for _, d := range group {
+			slices.Sort(dependants[d.key])
+			for _, dependant := range dependants[d.key] {
+				if earlier[dependant] {
+					unit.Needs = append(unit.Needs, Need{dependant, Completed})
+				}
+			}
+			earlier[d.key] = true
+		}
+		if len(unit.Steps) > 0 {
+			out = append(out, unit)
+		}
+	}
+	return out
+}
+
+// phases are the steps of a group in their order. Those that cannot be undone, the
+// removals, come last.
+type phases struct {
+	before, create, early, stop, files, rename, start, ready, remove, finish []Step
+}
+
+func (p *phases) all() []Step {
+	return slices.Concat(p.before, p.create, p.early, p.stop, p.files, p.rename, p.start, p.ready, p.remove, p.finish)
+}
+
+// groupSteps returns the steps of a group of decisions, which are in the order in
+// which their containers start.
+func groupSteps(group []*decision, byKey map[string]*decision) []Step {
+	if len(group) == 1 && group[0].kind == Recover && group[0].old != nil {
+		return append(group[0].resumeSteps(), group[0].hookSteps()...)
+	}
+	held := heldNames(group)
+	p := &phases{}
+	for _, d := range group {
+		if d.starts() {
+			p.before = append(p.before, d.dependencySteps(byKey)...)
+		}
+		d.addCreation(p, held)
+		d.addRelease(p, held, len(group) == 1)
+		if !slices.Contains([]Kind{"", Blocked, Hold}, d.kind) && d.renamed() {
+			p.rename = append(p.rename, renameStep(d.key, d.main.ID, d.main.Name, d.desired.Container.Config.Name))
+		}
+		if d.kind == Forget {
+			p.remove = append(p.remove, Step{Action: ActionForget, Container: d.key})
+		}
+		p.finish = append(p.finish, d.hookSteps()...)
+	}
+	early := len(group) == 1 && group[0].kind == Replace && group[0].desired.startFirst()
+	for i, d := range group {
+		neededNow := slices.ContainsFunc(group[i+1:], func(later *decision) bool {
+			condition := later.needs[d.key]
+			return later.starts() && (condition == Healthy || condition == Completed)
+		})
+		start, wait := d.startSteps(early)
+		switch {
+		case early:
+			p.early = append(start, wait...)
+		case neededNow:
+			p.start = slices.Concat(p.start, start, wait)
+		default:
+			p.start, p.ready = append(p.start, start...), append(p.ready, wait...)
+		}
+	}
+	for _, s := range p.create {
+		if final := baseName(s.Name); s.Action == ActionCreate && final != s.Name {
+			p.rename = append(p.rename, Step{
+				Action: ActionRename, Container: s.Container, Instance: Created, From: s.Name, Name: final,
+			})
+		}
+	}
+	return p.all()
+}
+
+// dependencySteps wait for containers that this plan does not touch, and that are
+// not known to be as far as they must.
+func (d *decision) dependencySteps(byKey map[string]*decision) []Step {
+	var steps []Step
+	for _, key := range sortedKeys(d.needs) {
+		other, condition := byKey[key], d.needs[key]
+		if condition == Started || other == nil || other.main == nil || other.waits() || d.key == key {
+			continue
+		}
+		detail := other.main.Detail
+		met := strings.Contains(detail, "(healthy)") || other.main.Status == types.StatusRunning && !strings.Contains(detail, "health")
+		if condition == Completed {
+			met = other.main.Status == types.StatusExited && strings.HasPrefix(detail, "Exited (0)")
+		}
+		if !met {
+			s := waitStep(key, Existing, other.main.ID, other.main.Name)
+			s.Condition = condition
+			steps = append(steps, s)
+		}
+	}
+	return steps
+}
+
+// addCreation writes the files and creates the container, under a name of its
+// own while another container has the one that it wants. A container that is only
+// restarted gets its files while it is stopped.
+func (d *decision) addCreation(p *phases, held map[string]*decision) {
+	if d.kind == Create && d.main != nil {
+		p.create = append(p.create, removeStep(d.key, d.main))
+	}
+	if len(d.files) > 0 && !slices.Contains([]Kind{"", Blocked, Hold}, d.kind) {
+		write := Step{Action: ActionFiles, Container: d.key, Paths: d.files}
+		if d.kind == Restart {
+			p.files = append(p.files, write)
+		} else {
+			p.create = append(p.create, write)
+		}
+	}
+	if d.creates() {
+		name := d.desired.Container.Config.Name
+		if _, taken := held[name]; taken {
+			name += suffixNew
+		}
+		s := Step{
+			Action: ActionCreate, Container: d.key, Instance: Created, Name: name,
+			Keep: d.main == nil && name == d.desired.Container.Config.Name,
+		}
+		if d.kind == Replace {
+			s.Replaces = d.main.ID
+		}
+		p.create = append(p.create, s)
+	}
+}
+
+// addRelease stops what is replaced, removed or restarted, and moves it aside.
+func (d *decision) addRelease(p *phases, held map[string]*decision, alone bool) {
+	if d.kind == Restart && d.main.Status != types.StatusExited || d.releases() {
+		s := stopStep(d.key, d.main)
+		s.WasRunning = running(d.main) && (!alone || d.kind != Remove)
+		p.stop = append(p.stop, s)
+	}
+	if d.releases() {
+		removal := removeStep(d.key, d.main)
+		if d.kind == Replace || held[d.main.Name] != d {
+			aside := renameStep(d.key, d.main.ID, d.main.Name, d.main.Name+suffixOld)
+			p.rename, removal.Name = append(p.rename, aside), aside.Name
+		}
+		p.remove = append(p.remove, removal)
+	}
+}
+
+// heldNames maps each name that an existing container of the group has to the
+// decision that wants it next, or else to the one that has it.
+func heldNames(group []*decision) map[string]*decision {
+	held := map[string]*decision{}
+	for _, d := range group {
+		if d.releases() {
+			held[d.main.Name] = d
+		}
+	}
+	for _, d := range group {
+		if d.creates() {
+			if _, ok := held[d.desired.Container.Config.Name]; ok {
+				held[d.desired.Container.Config.Name] = d
+			}
+		}
+	}
+	return held
+}
+
+// startSteps start the container, or tell it of its new files, and look how it
+// fares.
+func (d *decision) startSteps(early bool) (start, wait []Step) {
+	if !d.waits() {
+		return nil, nil
+	}
+	name := d.desired.Container.Config.Name
+	if d.creates() {
+		if early {
+			name += suffixNew
+		}
+		s := Step{Action: ActionStart, Container: d.key, Instance: Created, Name: name, Keep: d.main == nil}
+		return []Step{s}, []Step{waitStep(d.key, Created, "", name)}
+	}
+	wait = []Step{waitStep(d.key, Existing, d.main.ID, name)}
+	switch d.kind {
+	case Start, Restart:
+		start = []Step{startStep(d.key, d.main.ID, name)}
+		start[0].Keep = d.kind == Start
+	case Reload:
+		start = []Step{{Action: ActionSignal, Container: d.key, Instance: Existing, ID: d.main.ID, Name: name, Signal: d.signal}}
+	}
+	return start, wait
+}
+
+// hookSteps come after the removals: a hook that fails takes nothing back.
+func (d *decision) hookSteps() []Step {
+	if d.desired.hasPostStart() && (d.starts() || d.kind == Finish || d.kind == Recover && d.old != nil) {
+		return []Step{{Action: ActionPostStart, Container: d.key}}
+	}
+	return nil
+}
+
+func waitStep(key string, instance Instance, id, name string) Step {
+	return Step{Action: ActionWait, Container: key, Instance: instance, ID: id, Name: name}
+}
+
+func startStep(key, id, name string) Step {
+	return Step{Action: ActionStart, Container: key, Instance: Existing, ID: id, Name: name, Keep: true}
+}
+
+func stopStep(key string, row *types.ContainerSummary) Step {
+	return Step{Action: ActionStop, Container: key, Instance: Existing, ID: row.ID, Name: row.Name}
+}
+
+func removeStep(key string, row *types.ContainerSummary) Step {
+	return Step{Action: ActionRemove, Container: key, Instance: Existing, ID: row.ID, Name: row.Name}
+}
+
+func renameStep(key, id, from, to string) Step {
+	return Step{Action: ActionRename, Container: key, Instance: Existing, ID: id, From: from, Name: to}
+}
