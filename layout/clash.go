@@ -131,7 +131,10 @@ func keyOf(p types.PortMap) portKey {
 func (c *claims) fileClash(host string, f configFile) (problem, hint string) {
 	const another = "use another path"
 	if other, taken := c.files[f.path]; taken {
-		if other.file.content != f.content || other.file.attributes != f.attributes {
+		// What a change means may differ: the file is the same.
+		theirs, ours := other.file.attributes, f.attributes
+		theirs.OnChange, ours.OnChange = "", ""
+		if other.file.content != f.content || theirs != ours {
 			return "is written otherwise by " + other.by(host), another + ", or the same content and attributes"
 		}
 		return "", ""

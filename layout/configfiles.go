@@ -16,6 +16,7 @@ var configFileSchema = schema[configFile]{
 	{key: "mode", decode: decodeMode},
 	{key: "user", decode: scalar(func(f *configFile) *string { return &f.attributes.User }, account), aka: []string{"owner", "uid"}},
 	{key: "group", decode: scalar(func(f *configFile) *string { return &f.attributes.Group }, account), aka: []string{"gid"}},
+	{key: "onChange", decode: decodeOnChange},
 }
 
 func decodeConfigFiles(d *decoder, what string, n *yaml.Node, e *entry) {

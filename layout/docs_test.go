@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gitsync/gitsync/container"
 	"github.com/gitsync/gitsync/container/types"
 	"github.com/gitsync/gitsync/host/ssh"
 	"github.com/gitsync/gitsync/layout"
@@ -41,7 +42,8 @@ func TestEverySettingHasAKey(t *testing.T) {
 		settings any
 		more     []string // what the format has beside the settings
 	}{
-		"container":   {types.ContainerConfig{}, []string{"configFiles"}},
+		"container":   {types.ContainerConfig{}, []string{"configFiles", "update", "dependsOn", "oneShot", "preDeploy", "protect"}},
+		"update":      {container.Update{}, nil},
 		"port":        {types.PortMap{}, nil},
 		"mount":       {types.Mount{}, nil},
 		"healthcheck": {types.Healthcheck{}, []string{"disable"}},
@@ -100,7 +102,7 @@ func TestTheExamplesOfTheManualAreValid(t *testing.T) {
 	files := map[string]string{"hosts/web1/files/nginx.conf": "events {}"}
 	for i, block := range yamlBlock.FindAllStringSubmatch(manual(t), -1) {
 		name := fmt.Sprintf("hosts/example%d/containers.yaml", i)
-		if first, _, _ := strings.Cut(block[1], "\n"); strings.HasPrefix(first, "# hosts/") {
+		if first, _, _ := strings.Cut(block[1], "\n"); strings.HasPrefix(first, "# hosts/") || first == "# gitsync.yaml" {
 			name = strings.TrimPrefix(first, "# ")
 		}
 		files[name] = block[1]

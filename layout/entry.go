@@ -17,7 +17,12 @@ type entry struct {
 	// mountsAt holds the position of each of config.Mounts.
 	mountsAt []position
 	files    []configFile
-	long     *longForm
+	update   *container.Update
+	// updateAt is the position of what update holds.
+	updateAt                    position
+	dependsOn                   []dependency
+	oneShot, preDeploy, protect bool
+	long                        *longForm
 }
 
 // configFile is an entry of configFiles.
@@ -32,9 +37,19 @@ type configFile struct {
 	attributes container.FileAttributes
 }
 
+// updateKeys are those that say how a container is updated, not what it is.
+var updateKeys = schema[entry]{
+	{key: "update", decode: decodeUpdate, aka: []string{"updateConfig", "update_config"}},
+	{key: "dependsOn", decode: decodeDependsOn, aka: []string{"depends_on", "after"}},
+	{key: "oneShot", decode: boolean(func(e *entry) *bool { return &e.oneShot }), aka: []string{"job"}},
+	{key: "preDeploy", decode: boolean(func(e *entry) *bool { return &e.preDeploy }), aka: []string{"migration"}},
+	{key: "protect", decode: boolean(func(e *entry) *bool { return &e.protect }), aka: []string{"protected", "preventDestroy"}},
+}
+
 // containerSchema lists the keys of a container. Its names are the JSON names of
-// types.ContainerConfig, beside configFiles; a test compares them.
-var containerSchema = schema[entry]{
+// types.ContainerConfig and of container.HostConfiguredContainer; a test compares
+// them.
+var containerSchema = append(schema[entry]{
 	{key: "image", decode: text(func(e *entry) *string { return &e.config.Image }, imageReference)},
 	{key: "args", decode: scalars(func(e *entry) *[]string { return &e.config.Args }, anything), aka: []string{"command", "cmd"}},
 	{key: "entrypoint", decode: scalars(func(e *entry) *[]string { return &e.config.Entrypoint }, anything)},
@@ -61,7 +76,7 @@ var containerSchema = schema[entry]{
 	{key: "tmpfs", decode: decodeTmpfs},
 	{key: "stopTimeout", decode: decodeStopTimeout, aka: []string{"stop_grace_period"}},
 	{key: "configFiles", decode: decodeConfigFiles, aka: []string{"configs", "files"}},
-}
+}, updateKeys...)
 
 // decodeContainers reads containers.yaml.
 func decodeContainers(d *decoder, data []byte) []*entry {
@@ -147,6 +162,7 @@ func checkEntry(d *decoder, what string, e *entry, fields []pair) {
 		targets[m.Target] = true
 	}
 	checkNetworkMode(d, what, e)
+	checkUpdate(d, what, e)
 }
 
 func hasKey(pairs []pair, key string) bool {

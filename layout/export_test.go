@@ -11,6 +11,10 @@ func Keys() map[string][]string {
 		"host.yaml":   keys(hostSchema),
 		"ssh":         keys(sshSchema),
 		"docker":      keys(dockerSchema),
+		"update":      keys(updateSchema),
+		"gitsync":     keys(settingsSchema),
+		"rollout":     keys(rolloutSchema),
+		"prune":       keys(pruneSchema),
 	}
 }
 

@@ -75,6 +75,7 @@ func (l *loaded) read(dir *directory) error {
 			e.long.compare(d, l.reach)
 		}
 	}
+	l.checkOrder(d)
 	l.mistakes = slices.Concat(settings.mistakes, d.mistakes, l.strayFiles(dir))
 	l.mistakes = append(l.mistakes, l.ownClashes(d.file)...)
 	return nil
@@ -183,6 +184,17 @@ func (l *loaded) container(e *entry) *container.HostConfiguredContainer {
 	c := &container.HostConfiguredContainer{
 		Container: container.Container{Config: e.config, Runtime: l.reach.runtime()},
 		Host:      l.reach.way(),
+		OneShot:   e.oneShot, PreDeploy: e.preDeploy, Protect: e.protect,
+	}
+	if e.update != nil {
+		update := *e.update
+		c.Update = &update
+	}
+	for _, dep := range e.dependsOn {
+		if c.DependsOn == nil {
+			c.DependsOn = map[string]container.Condition{}
+		}
+		c.DependsOn[dep.on] = dep.condition
 	}
 	for _, f := range e.files {
 		if c.ConfigFiles == nil {

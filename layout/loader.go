@@ -46,6 +46,14 @@ func (l *Loader) Load(ctx context.Context, fsys fs.FS, opts Options) (*Repo, err
 	if err != nil {
 		return nil, err
 	}
+	var names []string
+	for _, entry := range entries {
+		names = append(names, entry.Name())
+	}
+	settings, general, err := loadSettings(fsys, names)
+	if err != nil {
+		return nil, err
+	}
 	entries, err = selectHosts(entries, opts.Hosts)
 	if err != nil {
 		return nil, err
@@ -62,15 +70,18 @@ func (l *Loader) Load(ctx context.Context, fsys fs.FS, opts Options) (*Repo, err
 		hosts = append(hosts, host)
 	}
 	l.remember(hosts)
-	return assemble(hosts, opts.DockerHost), nil
+	repo := assemble(hosts, opts.DockerHost, general)
+	repo.Settings, repo.Names = settings, names
+	return repo, nil
 }
 
-// assemble makes the result of all hosts that were loaded.
-func assemble(hosts []*loaded, localDocker string) *Repo {
+// assemble makes the result of all hosts that were loaded. General mistakes are
+// those of every host.
+func assemble(hosts []*loaded, localDocker string, general Mistakes) *Repo {
 	repo := &Repo{}
 	clashes := separate(hosts, localDocker)
 	for _, h := range hosts {
-		if mistakes := slices.Concat(h.mistakes, clashes[h].tidy()); len(mistakes) > 0 {
+		if mistakes := slices.Concat(general, h.mistakes, clashes[h].tidy()); len(mistakes) > 0 {
 			repo.Invalid = append(repo.Invalid, InvalidHost{Name: h.name, Mistakes: mistakes})
 			continue
 		}

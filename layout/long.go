@@ -2,6 +2,7 @@ package layout
 
 import (
 	"reflect"
+	"slices"
 
 	"go.yaml.in/yaml/v3"
 
@@ -20,12 +21,24 @@ type longForm struct {
 // isLong says whether a container is written as the library's YAML has it.
 func isLong(fields []pair) bool { return hasKey(fields, "container") }
 
-var longSchema = schema[longForm]{
+var longSchema = append(schema[longForm]{
 	{key: "container", decode: decodeLongContainer},
 	{key: "host", decode: decodeLongHost},
 	{key: "configFiles", decode: func(d *decoder, what string, n *yaml.Node, l *longForm) {
 		decodeConfigFiles(d, what, n, l.entry)
 	}},
+}, besideContainer()...)
+
+// besideContainer are the keys of a container's update, where the long form has
+// them.
+func besideContainer() schema[longForm] {
+	var beside schema[longForm]
+	for _, f := range updateKeys {
+		beside = append(beside, field[longForm]{key: f.key, aka: f.aka, decode: func(d *decoder, what string, n *yaml.Node, l *longForm) {
+			f.decode(d, what, n, l.entry)
+		}})
+	}
+	return beside
 }
 
 var longContainerSchema = schema[longForm]{
@@ -62,10 +75,11 @@ func decodeLongContainer(d *decoder, what string, n *yaml.Node, l *longForm) {
 func decodeLongConfig(d *decoder, what string, n *yaml.Node, l *longForm) {
 	var fields []pair
 	for _, p := range d.pairs(what, n) {
-		switch p.key.Value {
-		case "configFiles":
+		beside := slices.ContainsFunc(updateKeys, func(f field[entry]) bool { return f.key == p.key.Value })
+		switch {
+		case p.key.Value == "configFiles", beside:
 			d.bad(p.key, "write it beside container", "unknown key %s", quoted(p.key.Value))
-		case "name":
+		case p.key.Value == "name":
 			name, ok := d.scalar(what+".name", p.value)
 			if ok && l.entry.config.Name != "" && name != l.entry.config.Name {
 				d.bad(resolve(p.value), "leave it out", "name %s differs from the container's key %s", quoted(name), quoted(l.entry.config.Name))

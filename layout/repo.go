@@ -2,6 +2,7 @@ package layout
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/gitsync/gitsync/container"
 	"github.com/gitsync/gitsync/host"
@@ -22,8 +23,14 @@ var ErrUnknownHost = errors.New("unknown host")
 type Repo struct {
 	// Hosts are the valid ones, sorted by name.
 	Hosts []Host
-	// Invalid are the others, sorted by name.
+	// Invalid are the others, sorted by name. A mistake in gitsync.yaml makes every
+	// host invalid.
 	Invalid []InvalidHost
+	// Settings are what gitsync.yaml says.
+	Settings Settings
+	// Names are those of all hosts in the tree, also of those that were not asked
+	// for, sorted.
+	Names []string
 }
 
 // Host is a valid host.
@@ -55,11 +62,16 @@ type InvalidHost struct {
 	Mistakes Mistakes
 }
 
-// Mistakes returns all mistakes of all hosts, sorted; nil when there are none.
+// Mistakes returns all mistakes of all hosts, each once, sorted; nil when there are
+// none.
 func (r *Repo) Mistakes() Mistakes {
 	var all Mistakes
 	for _, h := range r.Invalid {
-		all = append(all, h.Mistakes...)
+		for _, m := range h.Mistakes {
+			if m.File != settingsFile || !slices.Contains(all, m) {
+				all = append(all, m)
+			}
+		}
 	}
 	return all
 }

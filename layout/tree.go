@@ -42,7 +42,8 @@ func (t *directory) list(dir string) ([]fs.DirEntry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list %s: %w", path.Join(t.root, dir), err)
 	}
-	if slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == ".git" }) {
+	isRoot := path.Join(t.root, dir) == "."
+	if !isRoot && slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == ".git" }) {
 		return nil, &unusable{quoted(path.Join(t.root, dir)) + " is a submodule", "put its files into this repo"}
 	}
 	t.listings[dir] = entries
