@@ -20,6 +20,9 @@ type decision struct {
 	// old is the container that main has replaced, and that is kept until main is
 	// ready.
 	old *types.ContainerSummary
+	// held says why its update is not tried now, while what was deployed before is
+	// brought back.
+	held string
 	// recovery undoes an interrupted update first.
 	recovery []Step
 	// files are the paths to write, and signal what to send then.

@@ -115,7 +115,7 @@ func (e *executor) run(ctx context.Context, plan HostPlan) error {
 	for _, c := range plan.Changes {
 		switch c.Kind {
 		case Hold:
-			errs = append(errs, e.fail(c.Container, fmt.Errorf("%w: %s", ErrHeld, c.Why())))
+			errs = append(errs, &Failure{Host: e.name, Container: c.Container, Err: fmt.Errorf("%w: %s", ErrHeld, c.Why())})
 			continue
 		case Blocked:
 			errs = append(errs, e.fail(c.Container, fmt.Errorf("%w: %s", ErrBlocked, c.Why())))

@@ -47,6 +47,9 @@ func MakePlan(host string, desired, previous ContainersState, current Current, o
 			continue
 		}
 		plan.Changes = append(plan.Changes, Change{Container: d.key, Kind: d.kind, Causes: d.causes})
+		if d.held != "" {
+			plan.Changes = append(plan.Changes, Change{Container: d.key, Kind: Hold, Causes: []Cause{{Text: d.held}}})
+		}
 		if len(d.recovery) > 0 {
 			plan.Recovery = append(plan.Recovery, Unit{Steps: d.recovery})
 		}
@@ -63,7 +66,9 @@ func MakePlan(host string, desired, previous ContainersState, current Current, o
 func (p HostPlan) nameCauses() {
 	causes := map[string]string{}
 	for _, c := range p.Changes {
-		causes[c.Container] = c.Why()
+		if causes[c.Container] == "" {
+			causes[c.Container] = c.Why()
+		}
 	}
 	name := func(steps []Step) {
 		for i := range steps {
@@ -198,7 +203,7 @@ func (d *decision) protected() bool {
 func (d *decision) hold(why string) {
 	keeps := d.desired != nil && d.previous != nil && !d.previous.ReadyPending && d.desired.SpecDigest() == d.previous.SpecDigest()
 	if keeps && (d.kind == Start || d.kind == Create || d.kind == Recover) {
-		d.causes = append(d.causes, cause("", "%s", why))
+		d.held = why
 		return
 	}
 	d.kind, d.causes, d.recovery = Hold, []Cause{{Text: why}}, nil

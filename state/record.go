@@ -2,6 +2,7 @@ package state
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -19,12 +20,40 @@ type Record struct {
 	Tree string `json:"tree,omitempty"`
 	// DeployedAt is when the record last changed.
 	DeployedAt time.Time `json:"deployedAt"`
-	// Failures says, by container, why it could not be deployed; the key "" stands
-	// for the host as a whole.
-	Failures map[string]string `json:"failures,omitempty"`
+	// Failures says, by container, why it could not be deployed, and when it is tried
+	// again; the key "" stands for the host as a whole.
+	Failures map[string]FailedUpdate `json:"failures,omitempty"`
 	// PreviousState is what runs: each status has an ID only, since the record
 	// outlives the rest.
 	PreviousState container.ContainersState `json:"previousState,omitempty"`
+}
+
+// FailedUpdate is why a container could not be deployed. It holds as long as the host's
+// directory does not change.
+type FailedUpdate struct {
+	// Error is the reason, without anything that the container printed.
+	Error string `json:"error"`
+	// Since is when it failed first.
+	Since time.Time `json:"since,omitzero"`
+	// Attempts is how often it was tried; 0 where trying again costs nothing.
+	Attempts int `json:"attempts,omitempty"`
+	// NextAttempt is when it is tried again; zero for the next cycle.
+	NextAttempt time.Time `json:"nextAttempt,omitzero"`
+	// Paused says that it is tried again only when a person says so.
+	Paused bool `json:"paused,omitempty"`
+}
+
+// Waits says whether the next try is still to come at the given time.
+func (f FailedUpdate) Waits(now time.Time) bool { return f.Paused || now.Before(f.NextAttempt) }
+
+// UnmarshalJSON implements [json.Unmarshaler]. Before there was a back-off, a failure
+// was its reason alone.
+func (f *FailedUpdate) UnmarshalJSON(data []byte) error {
+	if len(data) > 0 && data[0] == '"' {
+		return json.Unmarshal(data, &f.Error)
+	}
+	type plain FailedUpdate
+	return json.Unmarshal(data, (*plain)(f))
 }
 
 // Parse reads a record. What it does not know is passed over, so that an older
@@ -81,9 +110,10 @@ func (r *Record) Same(other *Record) bool {
 func (r *Record) comparable() *Record {
 	c := *r
 	c.DeployedAt = time.Time{}
-	c.Failures = map[string]string{}
-	for key := range r.Failures {
-		c.Failures[key] = "failed"
+	c.Failures = map[string]FailedUpdate{}
+	for key, f := range r.Failures {
+		f.Error, f.Since = "failed", time.Time{}
+		c.Failures[key] = f
 	}
 	return &c
 }

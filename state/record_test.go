@@ -22,7 +22,7 @@ func record() *state.Record {
 	return &state.Record{
 		SourceCommit: strings.Repeat("a", 40), Tree: strings.Repeat("b", 40),
 		DeployedAt: time.Date(2026, 2, 3, 4, 5, 6, 0, time.UTC),
-		Failures:   map[string]string{"db": "no such image"},
+		Failures:   map[string]state.FailedUpdate{"db": {Error: "no such image"}},
 		PreviousState: container.ContainersState{"web": {
 			Container: container.Container{
 				Config:  types.ContainerConfig{Name: "web", Image: "nginx:1.27", Ports: []types.PortMap{{Port: 80, HostPort: 8080}}},
@@ -37,7 +37,8 @@ func record() *state.Record {
 
 const recordYAML = `deployedAt: "2026-02-03T04:05:06Z"
 failures:
-  db: no such image
+  db:
+    error: no such image
 previousState:
   web:
     configFiles:
@@ -85,7 +86,7 @@ func TestARecordIsWrittenAndReadBack(t *testing.T) {
 func TestRecordsAreTheSameWhateverTheWordsAndTheTime(t *testing.T) {
 	a, b := record(), record()
 	b.DeployedAt = b.DeployedAt.Add(time.Hour)
-	b.Failures["db"] = "still no such image"
+	b.Failures["db"] = state.FailedUpdate{Error: "still no such image"}
 	b.PreviousState["web"].Container.Status.Status = "running"
 	if !a.Same(b) {
 		t.Error("time, words and statuses count")
@@ -141,4 +142,31 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("another record came back:\n%s", written)
 		}
 	})
+}
+
+func TestAFailureOfAnOlderRecordIsItsReasonAlone(t *testing.T) {
+	r, err := state.Parse([]byte("sourceCommit: c1\nfailures: {db: no such image}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := r.Failures["db"]; got != (state.FailedUpdate{Error: "no such image"}) {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestAFailureWaitsForItsNextTry(t *testing.T) {
+	now := time.Date(2026, 2, 3, 4, 5, 6, 0, time.UTC)
+	for name, tt := range map[string]struct {
+		failure state.FailedUpdate
+		want    bool
+	}{
+		"without a time it is tried in the next cycle": {state.FailedUpdate{Error: "x"}, false},
+		"before its time it waits":                     {state.FailedUpdate{NextAttempt: now.Add(time.Second)}, true},
+		"at its time it is tried":                      {state.FailedUpdate{NextAttempt: now}, false},
+		"a paused one waits for a person":              {state.FailedUpdate{Paused: true}, true},
+	} {
+		if got := tt.failure.Waits(now); got != tt.want {
+			t.Errorf("%s: got %v, want %v", name, got, tt.want)
+		}
+	}
 }

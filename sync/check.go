@@ -21,6 +21,9 @@ func (c *cycle) check(ctx context.Context, h *HostResult) error {
 		return err
 	}
 	h.deployment = deployment
+	if h.waitsForTurn && h.Record == nil {
+		return nil
+	}
 	due := c.deep || m.filesAt.IsZero() || m.filesTree != h.Host.Tree || now.Sub(m.filesAt) >= c.opts.FilesInterval
 	ctx, cancel := context.WithTimeout(ctx, c.opts.CheckTimeout)
 	defer cancel()
@@ -40,8 +43,16 @@ func (c *cycle) check(ctx context.Context, h *HostResult) error {
 
 // deploymentOf brings desired and previous state together.
 func (c *cycle) deploymentOf(h *HostResult) *container.Containers {
+	desired := h.Host.Containers
+	if h.waitsForTurn {
+		desired = h.kept()
+	}
 	containers := &container.Containers{
-		DesiredState: h.Host.Containers,
+		DesiredState: desired,
+		PruneLimit:   c.pruneLimit(),
+		Held:         c.held(h),
+		Blocked:      h.blocked,
+		Superseded:   h.superseded,
 		Origin:       &container.Origin{Host: h.Name, Owner: c.opts.owner()},
 		Machine:      &container.Machine{Host: h.Host.Host, Runtime: h.Host.Runtime},
 		Connector:    c.connections.Connect,

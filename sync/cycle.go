@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/sync/errgroup"
+	"github.com/gitsync/gitsync/layout"
 )
 
 // cycle is one pass over the repo and its hosts.
@@ -17,6 +17,9 @@ type cycle struct {
 	tree fs.FS
 	// deep reads config files back, whether or not they are due.
 	deep bool
+	// settings are those of gitsync.yaml, and names those of all hosts in the repo.
+	settings layout.Settings
+	names    []string
 }
 
 // step is a part of a cycle. When it fails the rest is not done.
@@ -40,11 +43,11 @@ func (s *Syncer) Cycle(ctx context.Context) *Result {
 	c.run(ctx,
 		step{"fetch", c.fetch},
 		step{"load", c.load},
-		c.onEachHost(
+		c.watched(c.onHosts(
 			hostStep{"check", c.check},
 			hostStep{"plan", c.plan},
 			hostStep{"deploy", c.deploy},
-		),
+		)),
 		step{"record", c.record},
 	)
 	c.report(ctx)
@@ -63,6 +66,7 @@ func (s *Syncer) Plan(ctx context.Context) *Result {
 			hostStep{"check", c.check},
 			hostStep{"plan", c.plan},
 		),
+		step{"stage", c.stage},
 	)
 	return c.result
 }
@@ -76,24 +80,36 @@ func (c *cycle) run(ctx context.Context, steps ...step) {
 	}
 }
 
-// onEachHost does the steps for all hosts, so many at once as the options say. An
-// error ends its own host's steps and no other's.
+// onEachHost does the steps for all hosts, so many at once as the options say, and
+// without turns: for plans.
 func (c *cycle) onEachHost(steps ...hostStep) step {
 	return step{"hosts", func(ctx context.Context) error {
-		var group errgroup.Group
-		group.SetLimit(c.opts.Parallel)
-		for _, h := range c.result.Hosts {
-			group.Go(func() error {
-				for _, s := range steps {
-					if h.Err = s.run(ctx, h); h.Err != nil || !h.Waiting.IsZero() {
-						break
-					}
-				}
-				return nil
-			})
-		}
-		return group.Wait()
+		c.handle(ctx, make(chan struct{}, c.opts.Parallel), c.result.Hosts, steps)
+		return nil
 	}}
+}
+
+// stage says where a roll-out stands, for plans.
+func (c *cycle) stage(context.Context) error {
+	if c.settings.Rollout == nil || c.opts.Path != "" {
+		return nil
+	}
+	turns := map[string]*HostResult{}
+	for _, h := range c.result.Hosts {
+		if c.takesTurn(h) {
+			// A look has not changed what is pending.
+			h.handled = !h.pending()
+			turns[h.Name] = h
+		}
+	}
+	states, err := c.turnStates(turns)
+	if err != nil {
+		return err
+	}
+	if _, status := nextTurn(*c.settings.Rollout, states, c.opts.Now()); len(status.Waiting)+len(status.Failed) > 0 {
+		c.result.Rollout = &status
+	}
+	return nil
 }
 
 func sortHosts(hosts []*HostResult) {

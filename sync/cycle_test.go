@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gitsync/gitsync/container"
 	"github.com/gitsync/gitsync/gitrepo"
 	"github.com/gitsync/gitsync/layout"
 	"github.com/gitsync/gitsync/runtime"
@@ -28,7 +29,7 @@ func TestCommitsBecomeContainersAndADiary(t *testing.T) {
 	w.machine.Remove("db")
 	w.cycle()
 	w.runs("db", "postgres:16")
-	third := w.commit(map[string]string{web1: "containers: {}\n"}, "stop web")
+	third := w.commit(map[string]string{web1: "containers: {}\n"}, "stop web\n\nprune: allow")
 	w.cycle()
 	w.runs("web", "")
 	want := []string{
@@ -198,19 +199,22 @@ func TestAFailureIsRecordedOnceAndRetriedWithAPause(t *testing.T) {
 	}
 	w.runs("db", "postgres:16")
 	w.watched.Reset()
-	if r := w.fail(); hostNamed(t, r, "web1").Waiting.IsZero() {
-		t.Error("web1 is tried again at once")
+	if r := w.fail(); !errors.Is(hostNamed(t, r, "web1").Err, container.ErrHeld) || slices.Contains(w.watched.Calls(), "pull nginx:nope") {
+		t.Errorf("web1 is tried again at once: %v, %v", hostNamed(t, r, "web1").Err, w.watched.Calls())
+	}
+	if want := []string{fmt.Sprintf("Fail to deploy %.7s to db1, web1: web: ", commit)}; len(w.diary()) != 1 || !strings.HasPrefix(w.diary()[0], want[0]) {
+		t.Errorf("diary %q, want one entry %q", w.diary(), want)
 	}
 	w.wait(10 * time.Second)
 	w.fail()
-	if want := []string{fmt.Sprintf("Fail to deploy %.7s to db1, web1: web: ", commit)}; len(w.diary()) != 1 || !strings.HasPrefix(w.diary()[0], want[0]) {
-		t.Errorf("diary %q, want one entry %q", w.diary(), want)
+	if !slices.Contains(w.watched.Calls(), "pull nginx:nope") || len(w.diary()) != 2 {
+		t.Errorf("web1 is not tried again: %v, diary %q", w.watched.Calls(), w.diary())
 	}
 	w.commit(map[string]string{web1: web("nginx:1.27")}, "mended")
 	w.cycle()
 	w.runs("web", "nginx:1.27")
 	entries, err := w.syncer.History(t.Context(), 10)
-	if err != nil || len(entries) != 2 || entries[0].Result != state.Success || entries[1].Result != state.Failure {
+	if err != nil || len(entries) != 3 || entries[0].Result != state.Success || entries[1].Result != state.Failure {
 		t.Errorf("history %+v, %v", entries, err)
 	}
 }
@@ -256,7 +260,7 @@ func TestWhatWasDoneIsRecordedAlsoWhenWeAreToldToStop(t *testing.T) {
 	}
 	w.syncer.Cycle(ctx)
 	w.runs("web", "nginx:1.26")
-	if want := fmt.Sprintf("Deploy %.7s to web1: create web (new container)", commit); len(w.diary()) != 1 || w.diary()[0] != want {
+	if want := fmt.Sprintf("Stop half-way through %.7s on web1: create web (new container)", commit); len(w.diary()) != 1 || w.diary()[0] != want {
 		t.Errorf("diary %q, want %q", w.diary(), want)
 	}
 }

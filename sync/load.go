@@ -27,12 +27,12 @@ func (c *cycle) load(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("load %s: %w", c.where(), err)
 	}
+	c.settings, c.names, c.result.Mistakes = repo.Settings, repo.Names, repo.Mistakes()
 	for _, invalid := range repo.Invalid {
-		c.result.Mistakes = append(c.result.Mistakes, invalid.Mistakes...)
 		c.result.Invalid = append(c.result.Invalid, invalid.Name)
 	}
 	for _, h := range repo.Hosts {
-		result := &HostResult{Name: h.Name, Host: h, memory: c.memory(h.Name)}
+		result := &HostResult{Name: h.Name, Host: h, memory: c.memory(h.Name), superseded: make(chan struct{})}
 		if c.state != nil {
 			// A record that cannot be read is as good as lost: the labels know.
 			if result.Record, err = c.state.Record(h.Name); err != nil {
@@ -42,6 +42,7 @@ func (c *cycle) load(ctx context.Context) error {
 		c.result.Hosts = append(c.result.Hosts, result)
 	}
 	sortHosts(c.result.Hosts)
+	c.guardMoves()
 	if err := c.findGone(repo); err != nil {
 		return err
 	}

@@ -41,6 +41,13 @@ type Options struct {
 	// FilesInterval is how often config files are read back from the hosts when
 	// nothing else asks for it; 5 min by default.
 	FilesInterval time.Duration
+	// WatchInterval is how often the branch is looked at while hosts are deployed, so
+	// that a newer commit takes over; 10 s by default.
+	WatchInterval time.Duration
+	// AllowPrune lets a commit remove any number of containers.
+	AllowPrune bool
+	// RetryNow tries failed updates at once, without their pause.
+	RetryNow bool
 	// Now is the clock; time.Now by default.
 	Now func() time.Time
 }
@@ -66,6 +73,9 @@ func (o *Options) withDefaults() error {
 	}
 	if o.FilesInterval <= 0 {
 		o.FilesInterval = 5 * time.Minute
+	}
+	if o.WatchInterval <= 0 {
+		o.WatchInterval = 10 * time.Second
 	}
 	if o.Now == nil {
 		o.Now = time.Now

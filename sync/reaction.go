@@ -39,7 +39,7 @@ func React(err error) Reaction {
 	}
 	for _, target := range []error{
 		layout.ErrNoHosts, gitrepo.ErrBranchNotFound, gitrepo.ErrEmptyRemote,
-		runtime.ErrImageNotFound, runtime.ErrInvalid,
+		runtime.ErrImageNotFound, runtime.ErrInvalid, container.ErrNotReady,
 	} {
 		if errors.Is(err, target) {
 			return NeedsCommit
@@ -53,14 +53,6 @@ const (
 	maxPause   = 5 * time.Minute
 )
 
-// backOff is how long a host is left alone after so many failures in a row. A new
-// commit for the host ends the pause.
-func backOff(failures int) time.Duration {
-	pause := firstPause
-	for range failures - 1 {
-		if pause *= 2; pause >= maxPause {
-			return maxPause
-		}
-	}
-	return pause
-}
+// backOff is how long a host that cannot be handled at all is left alone after so many
+// failures in a row. A new commit for the host ends the pause.
+func backOff(failures int) time.Duration { return grow(firstPause, maxPause, failures) }

@@ -76,7 +76,7 @@ func (c *cycle) recordOf(h *HostResult) *state.Record {
 		SourceCommit:  string(c.result.Commit.Hash),
 		Tree:          h.Host.Tree,
 		DeployedAt:    c.opts.Now(),
-		Failures:      failures(h.Err),
+		Failures:      c.failuresOf(h),
 		PreviousState: h.deployment.ToExported().PreviousState,
 	}
 	old := h.Record
@@ -86,9 +86,13 @@ func (c *cycle) recordOf(h *HostResult) *state.Record {
 		}
 		return record
 	}
-	if old.Tree == record.Tree {
-		// The commit did not touch this host: it stays explained by the older one.
-		record.SourceCommit = old.SourceCommit
+	if old.Tree == record.Tree || h.waitsForTurn {
+		// The commit did not touch this host, or not yet: it stays explained by the
+		// older one.
+		record.SourceCommit, record.Tree = old.SourceCommit, old.Tree
+	}
+	if h.waitsForTurn {
+		record.Failures = old.Failures
 	}
 	// A repair is part of the history, also where it ends in the same state.
 	if old.Same(record) && (h.Err != nil || !changes(h)) {
@@ -107,40 +111,18 @@ func changes(h *HostResult) bool {
 	return false
 }
 
-// failures says which containers failed. The key "" stands for the whole host.
-func failures(err error) map[string]string {
-	if err == nil {
-		return nil
-	}
-	out := map[string]string{}
-	for _, e := range flatten(err) {
-		var failure *container.Failure
-		if errors.As(e, &failure) {
-			out[failure.Container] = failure.Err.Error()
-		} else {
-			out[""] = e.Error()
-		}
-	}
-	return out
-}
-
-// flatten takes joined errors apart.
-func flatten(err error) []error {
-	joined, ok := err.(interface{ Unwrap() []error })
-	if !ok {
-		return []error{err}
-	}
-	var out []error
-	for _, e := range joined.Unwrap() {
-		out = append(out, flatten(e)...)
-	}
-	return out
-}
-
 // details has a line for each change of a host.
 func details(h *HostResult) []string {
 	var lines []string
-	failed := failures(h.Err)
+	failed := map[string]string{}
+	for _, err := range flatten(h.Err) {
+		var failure *container.Failure
+		if errors.As(err, &failure) {
+			failed[failure.Container] = firstLine(failure.Err)
+		} else {
+			failed[""] = firstLine(err)
+		}
+	}
 	for _, p := range h.Plan.Hosts {
 		for _, change := range p.Changes {
 			line := fmt.Sprintf("%s/%s: %s: %s", h.Name, change.Container, change.Kind, change.Why())
@@ -148,7 +130,9 @@ func details(h *HostResult) []string {
 				line += ": failed: " + why
 				delete(failed, change.Container)
 			}
-			lines = append(lines, line)
+			if change.Kind != container.Hold {
+				lines = append(lines, line)
+			}
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(failed)) {

@@ -2,8 +2,13 @@ package sync
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"strings"
 
 	"github.com/rs/zerolog"
+
+	"github.com/gitsync/gitsync/container"
 )
 
 // report logs what the cycle came to. What an earlier cycle has said already, and
@@ -17,6 +22,13 @@ func (c *cycle) report(ctx context.Context) {
 	}
 	for _, h := range r.Hosts {
 		c.reportHost(log, h, commit)
+	}
+	if r.Rollout != nil {
+		event := log.Info()
+		if r.Rollout.Stopped != "" {
+			event = log.Error()
+		}
+		event.Str("commit", commit).Msg(r.Rollout.String())
 	}
 	if r.Recorded != "" {
 		log.Info().Str("branch", c.opts.StateBranch).Str("subject", r.Recorded).Msg("recorded")
@@ -48,14 +60,52 @@ func (c *cycle) reportHost(log *zerolog.Logger, h *HostResult, commit string) {
 	switch {
 	case !h.Waiting.IsZero():
 		log.Debug().Str("host", h.Name).Time("until", h.Waiting).AnErr("because", h.Err).Msg("waiting")
+	case h.waitsForTurn && h.Err == nil:
+		log.Debug().Str("host", h.Name).Str("commit", commit).Msg("waits for its turn")
 	case h.Err != nil:
 		for _, err := range flatten(h.Err) {
-			log.Error().Err(err).Str("host", h.Name).Str("reaction", string(React(err))).
-				Time("next", h.memory.next).Msg("host did not converge")
+			c.reportError(log, h, err)
 		}
 	case h.Checked && h.Plan.Empty():
 		log.Debug().Str("host", h.Name).Str("commit", commit).Msg("nothing to do")
 	case h.Checked:
 		log.Info().Str("host", h.Name).Str("commit", commit).Msg("deployed")
+	}
+}
+
+// reportError logs an error of a host, and what the container said that it is about.
+// One that is held back since an earlier cycle was told then.
+func (c *cycle) reportError(log *zerolog.Logger, h *HostResult, err error) {
+	var failure *container.Failure
+	key := ""
+	if errors.As(err, &failure) {
+		key = failure.Container
+	}
+	event := log.Error()
+	switch {
+	case errors.Is(err, container.ErrHeld) && !c.result.Moved:
+		event = log.Debug()
+	case errors.Is(err, container.ErrHeld):
+		event = log.Warn()
+	case errors.Is(err, container.ErrSuperseded):
+		event = log.Info()
+	}
+	if f, ok := c.failuresOf(h)[key]; ok && !f.NextAttempt.IsZero() {
+		event = event.Time("next", f.NextAttempt)
+	} else if key == "" && hostFailure(h.Err) != nil {
+		event = event.Time("next", h.memory.next)
+	}
+	event.Err(err).Str("host", h.Name).Str("reaction", string(React(err))).Msg("host did not converge")
+	if failure == nil || failure.Report == nil {
+		return
+	}
+	say := func(format string, args ...any) {
+		log.Error().Str("host", h.Name).Str("container", key).Msg(fmt.Sprintf(format, args...))
+	}
+	for _, check := range failure.Report.HealthLog {
+		say("health check, exit code %d: %s", check.ExitCode, strings.TrimSpace(check.Output))
+	}
+	for _, line := range failure.Report.LastLines {
+		say("| %s", line)
 	}
 }

@@ -29,6 +29,11 @@ type Result struct {
 	// Gone are hosts that have a record and are no longer in the repo. They are
 	// left as they are.
 	Gone []string
+	// Rollout says where a roll-out stands; nil when there is none under way.
+	Rollout *Rollout
+	// Superseded says that a newer commit was seen while this one was deployed, so
+	// that the next cycle should come at once.
+	Superseded bool
 	// Recorded is the commit subject that was written to the state branch; empty
 	// when nothing was to be recorded.
 	Recorded string
@@ -61,6 +66,14 @@ type HostResult struct {
 
 	deployment *container.Deployment
 	memory     *memory
+	// blocked says which containers must not be created here, and why.
+	blocked map[string]string
+	// superseded is closed when a newer commit changes the host.
+	superseded   chan struct{}
+	isSuperseded bool
+	// handled says that the host had its turn in this cycle, and waitsForTurn that it
+	// is only kept up as it is.
+	handled, waitsForTurn bool
 }
 
 // Converged says whether everything is as the repo says.
@@ -73,7 +86,7 @@ func (r *Result) Converged() bool {
 			return false
 		}
 	}
-	return true
+	return r.Rollout == nil
 }
 
 // HasChanges says whether any host's plan has something to do.

@@ -17,7 +17,37 @@ func (s *Syncer) Run(ctx context.Context, schedule Schedule) error {
 			return nil
 		case <-timer.C:
 		}
-		s.Cycle(ctx)
-		next = schedule.next(s.opts.Now())
+		result := s.Cycle(ctx)
+		next = result.next(schedule.next(s.opts.Now()), s.opts.Now())
+	}
+}
+
+// next says when the next cycle should come: at once when a newer commit is there,
+// and when a roll-out goes on; otherwise as the schedule says.
+func (r *Result) next(scheduled, now time.Time) time.Time {
+	switch {
+	case r.Superseded:
+		return now
+	case r.Rollout != nil && !r.Rollout.Until.IsZero() && r.Rollout.Until.Before(scheduled):
+		return r.Rollout.Until
+	}
+	return scheduled
+}
+
+// Once runs one cycle, and more as long as a newer commit takes over or a roll-out
+// goes on by itself. It returns the last one's result.
+func (s *Syncer) Once(ctx context.Context) *Result {
+	for {
+		result := s.Cycle(ctx)
+		goesOn := result.Rollout != nil && !result.Rollout.Until.IsZero()
+		if ctx.Err() != nil || !result.Superseded && !goesOn {
+			return result
+		}
+		timer := time.NewTimer(result.next(s.opts.Now().Add(time.Second), s.opts.Now()).Sub(s.opts.Now()))
+		select {
+		case <-ctx.Done():
+		case <-timer.C:
+		}
+		timer.Stop()
 	}
 }

@@ -1,6 +1,8 @@
 package sync
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -22,16 +24,22 @@ func subject(commit string, hosts []*HostResult, records map[string]*state.Recor
 	for _, h := range hosts {
 		names = append(names, h.Name)
 		for _, p := range h.Plan.Hosts {
-			changes = append(changes, p.Changes...)
+			for _, change := range p.Changes {
+				if change.Kind != container.Hold {
+					changes = append(changes, change)
+				}
+			}
 		}
 		for _, key := range sortedFailures(records[h.Name]) {
-			failed = append(failed, strings.TrimPrefix(key+": ", ": ")+records[h.Name].Failures[key])
+			failed = append(failed, strings.TrimPrefix(key+": ", ": ")+records[h.Name].Failures[key].Error)
 		}
-		deployed = deployed || h.Record == nil || h.Record.Tree != records[h.Name].Tree
+		deployed = deployed || h.Record == nil || h.Record.Tree != records[h.Name].Tree || len(h.Record.Failures) > 0
 	}
 	where := hostList(names)
 	var text string
 	switch {
+	case interrupted(hosts):
+		text = fmt.Sprintf("Stop half-way through %s on %s: %s", commit, where, summary(changes))
 	case len(failed) > 0:
 		text = fmt.Sprintf("Fail to deploy %s to %s: %s", commit, where, strings.Join(failed, "; "))
 	case len(changes) == 0 && deployed && !anyRecord(hosts):
@@ -44,6 +52,20 @@ func subject(commit string, hosts []*HostResult, records map[string]*state.Recor
 		text = fmt.Sprintf("Repair %s: %s", where, summary(changes))
 	}
 	return cut(strings.Join(strings.Fields(text), " "))
+}
+
+// interrupted says whether we were told to stop, and nothing else went wrong.
+func interrupted(hosts []*HostResult) bool {
+	found := false
+	for _, h := range hosts {
+		for _, err := range flatten(h.Err) {
+			if !errors.Is(err, context.Canceled) {
+				return false
+			}
+			found = true
+		}
+	}
+	return found
 }
 
 func anyRecord(hosts []*HostResult) bool {
@@ -73,8 +95,8 @@ func summary(changes []container.Change) string {
 	}
 	var parts []string
 	for _, kind := range []container.Kind{
-		container.Create, container.Replace, container.Restart, container.Start, container.Rename,
-		container.Remove, container.Recover, container.Finish, container.Forget, container.Blocked,
+		container.Create, container.Replace, container.Restart, container.Reload, container.Configure, container.Start,
+		container.Rename, container.Remove, container.Recover, container.Finish, container.Forget, container.Blocked,
 	} {
 		var keys []string
 		for _, c := range changes {

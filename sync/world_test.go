@@ -150,11 +150,15 @@ func (w *world) runs(name, image string) {
 func (w *world) diary() []string { return w.repo.Log("gitsync/state") }
 
 // web is a containers.yaml with one container.
-func web(image string) string { return "containers:\n  web:\n    image: " + image + "\n" }
+func web(image string) string {
+	return "containers:\n  web:\n    image: " + image + "\n    update: {monitor: 1ms}\n"
+}
 
 const (
 	web1 = "hosts/web1/containers.yaml"
 	db1  = "hosts/db1/containers.yaml"
 )
 
-func database(image string) string { return "containers:\n  db:\n    image: " + image + "\n" }
+func database(image string) string {
+	return "containers:\n  db:\n    image: " + image + "\n    update: {monitor: 1ms}\n"
+}

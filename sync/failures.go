@@ -1,0 +1,158 @@
+package sync
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/gitsync/gitsync/container"
+	"github.com/gitsync/gitsync/state"
+)
+
+const (
+	// firstRetry and maxRetry bound the pause before a failed update is tried again.
+	// Each try may stop the old container for a moment, so the pauses grow longer
+	// than those of a host that does not answer.
+	firstRetry = 10 * time.Second
+	maxRetry   = time.Hour
+)
+
+// retryAfter is how long a failed update waits after so many tries.
+func retryAfter(attempts int) time.Duration { return grow(firstRetry, maxRetry, attempts) }
+
+// grow doubles a pause with each failure, up to a cap.
+func grow(first, most time.Duration, failures int) time.Duration {
+	pause := first
+	for range failures - 1 {
+		if pause *= 2; pause >= most {
+			return most
+		}
+	}
+	return pause
+}
+
+// known returns the failures that the record tells of what is to be deployed now: a
+// commit that changes the host's directory forgets them.
+func (h *HostResult) known() map[string]state.FailedUpdate {
+	if h.Record == nil || h.Record.Tree != h.Host.Tree {
+		return nil
+	}
+	return h.Record.Failures
+}
+
+// held says which containers wait for their next try, and why.
+func (c *cycle) held(h *HostResult) map[string]string {
+	held := map[string]string{}
+	for key, f := range h.known() {
+		switch {
+		case key == "" || c.opts.RetryNow || !f.Waits(c.opts.Now()):
+		case f.Paused:
+			held[key] = fmt.Sprintf("its update is paused since it failed (gitsync retry %s/%s, or a new commit, tries again): %s", h.Name, key, f.Error)
+		default:
+			held[key] = fmt.Sprintf("its update failed %s and is tried again at %s (gitsync retry %s/%s tries now): %s",
+				times(f.Attempts), f.NextAttempt.UTC().Format("15:04:05 MST"), h.Name, key, f.Error)
+		}
+	}
+	return held
+}
+
+func times(n int) string {
+	switch n {
+	case 1:
+		return "once"
+	case 2:
+		return "twice"
+	}
+	return fmt.Sprintf("%d times", n)
+}
+
+// failuresOf says which containers failed, and when they are tried again.
+func (c *cycle) failuresOf(h *HostResult) map[string]state.FailedUpdate {
+	if h.Err == nil {
+		return nil
+	}
+	out := map[string]state.FailedUpdate{}
+	known, now := h.known(), c.opts.Now().UTC().Truncate(time.Second)
+	for _, err := range flatten(h.Err) {
+		var failure *container.Failure
+		if !errors.As(err, &failure) {
+			out[""] = state.FailedUpdate{Error: err.Error()}
+			continue
+		}
+		key := failure.Container
+		before, failedBefore := known[key]
+		f := state.FailedUpdate{Error: firstLine(failure.Err), Since: now}
+		if failedBefore {
+			f.Since = before.Since
+		}
+		switch {
+		case errors.Is(err, container.ErrSuperseded):
+			continue
+		case errors.Is(err, container.ErrHeld) && failedBefore:
+			f = before
+		case costsNothing(err):
+		default:
+			f.Attempts = before.Attempts + 1
+			f.NextAttempt = now.Add(retryAfter(f.Attempts))
+			if m := h.Host.Containers[key]; m != nil && m.Update != nil && m.Update.FailureAction == container.Pause {
+				f.Paused, f.NextAttempt = true, time.Time{}
+			}
+		}
+		out[key] = f
+	}
+	return out
+}
+
+// costsNothing says whether a failure disturbed no container, and is found again by
+// looking: it needs no pause.
+func costsNothing(err error) bool {
+	for _, target := range []error{container.ErrBlocked, container.ErrHeld, container.ErrDependency, context.Canceled} {
+		if errors.Is(err, target) {
+			return true
+		}
+	}
+	return false
+}
+
+// hostFailure returns the errors that are not about one container; nil when there
+// are none.
+func hostFailure(err error) error {
+	var other []error
+	for _, e := range flatten(err) {
+		var failure *container.Failure
+		if !errors.As(e, &failure) {
+			other = append(other, e)
+		}
+	}
+	return errors.Join(other...)
+}
+
+// firstLine keeps a record from growing with an engine's chatter.
+func firstLine(err error) string {
+	line, _, _ := strings.Cut(err.Error(), "\n")
+	return line
+}
+
+// flatten takes joined errors apart.
+func flatten(err error) []error {
+	if err == nil {
+		return nil
+	}
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
+	}
+	var out []error
+	var texts []string
+	for _, e := range joined.Unwrap() {
+		out = append(out, flatten(e)...)
+		texts = append(texts, e.Error())
+	}
+	if strings.Join(texts, "\n") != err.Error() {
+		// One error that wraps several.
+		return []error{err}
+	}
+	return out
+}

@@ -1,0 +1,301 @@
+package sync
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/gitsync/gitsync/container"
+	"github.com/gitsync/gitsync/container/types"
+	"github.com/gitsync/gitsync/layout"
+)
+
+// Rollout says where a roll-out stands. There is one while gitsync.yaml asks for it
+// and hosts have not followed the commit yet.
+type Rollout struct {
+	// Done are the hosts that follow the commit, Waiting those that do not yet, and
+	// Failed those with a container that could not be deployed.
+	Done, Waiting, Failed []string
+	// Until is when it goes on, while the canaries are monitored; zero otherwise.
+	Until time.Time
+	// Stopped says why it does not go on by itself; empty when it does.
+	Stopped string
+}
+
+// String returns where the roll-out stands, in one line.
+func (r *Rollout) String() string {
+	all := len(r.Done) + len(r.Waiting) + len(r.Failed)
+	text := fmt.Sprintf("roll-out: %d of %d hosts done", len(r.Done), all)
+	switch {
+	case r.Stopped != "":
+		text += ", stopped: " + r.Stopped
+	case !r.Until.IsZero():
+		text += ", the canaries are watched until " + r.Until.UTC().Format("15:04:05 MST")
+	}
+	if len(r.Waiting) > 0 {
+		text += "; waiting: " + hostList(r.Waiting)
+	}
+	return text
+}
+
+// turnState is what a roll-out knows of one host.
+type turnState struct {
+	name string
+	// mine says that this gitsync handles the host.
+	mine bool
+	// pending says that the host does not follow the commit yet.
+	pending bool
+	// failed says that one of its containers could not be deployed, or does not run
+	// well; unreachable that the host did not answer.
+	failed, unreachable bool
+	since               time.Time
+}
+
+// nextTurn says which hosts follow now. It is a pure function: the roll-out has no
+// memory besides the records of the hosts.
+func nextTurn(settings layout.Rollout, hosts []turnState, now time.Time) (turn []string, status Rollout) {
+	canaries := settings.Canary
+	if len(canaries) == 0 {
+		for _, h := range hosts[:min(settings.CanaryCount, len(hosts))] {
+			canaries = append(canaries, h.name)
+		}
+	}
+	var pending, pendingCanaries []string
+	reachable, canariesDone := 0, time.Time{}
+	for _, h := range hosts {
+		isCanary := slices.Contains(canaries, h.name)
+		switch {
+		case h.failed:
+			status.Failed = append(status.Failed, h.name)
+		case h.pending:
+			status.Waiting = append(status.Waiting, h.name)
+		default:
+			status.Done = append(status.Done, h.name)
+		}
+		if h.pending && !h.unreachable && isCanary {
+			pendingCanaries = append(pendingCanaries, h.name)
+		} else if h.pending && !h.unreachable && h.mine {
+			pending = append(pending, h.name)
+		}
+		if isCanary && !h.unreachable {
+			reachable++
+			if !h.pending && h.since.After(canariesDone) {
+				canariesDone = h.since
+			}
+		}
+	}
+	if len(status.Waiting) == 0 {
+		return nil, status
+	}
+	watched := canariesDone.Add(time.Duration(settings.Monitor))
+	switch {
+	case len(status.Failed) > 0 && settings.OnFailure != layout.ContinueRollout:
+		status.Stopped = hostList(status.Failed) + " failed"
+	case len(pendingCanaries) > 0:
+		turn = pendingCanaries
+	case len(canaries) > 0 && reachable == 0:
+		status.Stopped = "no canary can be reached"
+	case len(canaries) > 0 && now.Before(watched):
+		status.Until = watched
+	default:
+		turn = pending
+	}
+	if settings.Parallelism > 0 {
+		turn = turn[:min(settings.Parallelism, len(turn))]
+	}
+	return turn, status
+}
+
+// onHosts does the steps for all hosts, so many at once as the options say. An error
+// ends its own host's steps and no other's. With a roll-out the hosts that a commit
+// changes take their turns, beside all others.
+func (c *cycle) onHosts(steps ...hostStep) step {
+	return step{"hosts", func(ctx context.Context) error {
+		slots := make(chan struct{}, c.opts.Parallel)
+		var free []*HostResult
+		turns := map[string]*HostResult{}
+		for _, h := range c.result.Hosts {
+			if c.settings.Rollout != nil && c.takesTurn(h) {
+				turns[h.Name] = h
+			} else {
+				free = append(free, h)
+			}
+		}
+		var group errgroup.Group
+		group.Go(func() error {
+			c.handle(ctx, slots, free, steps)
+			return nil
+		})
+		if c.settings.Rollout != nil {
+			group.Go(func() error { return c.rollOut(ctx, slots, turns, steps) })
+		}
+		return group.Wait()
+	}}
+}
+
+// takesTurn says whether a host is part of the roll-out: a commit changed it, its
+// update failed, or it is a canary, which is looked at before the others follow.
+func (c *cycle) takesTurn(h *HostResult) bool {
+	for _, f := range h.known() {
+		if f.Attempts > 0 {
+			return true
+		}
+	}
+	return h.pending() || slices.Contains(c.settings.Rollout.Canary, h.Name) ||
+		len(c.settings.Rollout.Canary) == 0 && slices.Index(c.names, h.Name) < c.settings.Rollout.CanaryCount
+}
+
+// pending says whether the host does not follow the commit yet.
+func (h *HostResult) pending() bool { return h.Record == nil || h.Record.Tree != h.Host.Tree }
+
+// handle does the steps for some hosts at once.
+func (c *cycle) handle(ctx context.Context, slots chan struct{}, hosts []*HostResult, steps []hostStep) {
+	var group errgroup.Group
+	for _, h := range hosts {
+		group.Go(func() error {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			h.handled = true
+			for _, s := range steps {
+				if h.Err = s.run(ctx, h); h.Err != nil || !h.Waiting.IsZero() || h.deployment == nil {
+					break
+				}
+			}
+			return nil
+		})
+	}
+	_ = group.Wait()
+}
+
+// rollOut lets hosts follow turn by turn. Those whose turn does not come in this
+// cycle are kept up as they are.
+func (c *cycle) rollOut(ctx context.Context, slots chan struct{}, turns map[string]*HostResult, steps []hostStep) error {
+	var settled []*HostResult
+	for _, h := range turns {
+		if !h.pending() {
+			settled = append(settled, h)
+		}
+	}
+	c.handle(ctx, slots, settled, steps)
+	for ctx.Err() == nil {
+		states, err := c.turnStates(turns)
+		if err != nil {
+			return err
+		}
+		turn, status := nextTurn(*c.settings.Rollout, states, c.opts.Now())
+		c.result.Rollout = &status
+		var now []*HostResult
+		for _, name := range turn {
+			if h := turns[name]; h != nil {
+				now = append(now, h)
+			}
+		}
+		if len(now) == 0 {
+			break
+		}
+		c.handle(ctx, slots, now, steps)
+	}
+	if status := c.result.Rollout; status != nil && len(status.Waiting) == 0 && len(status.Failed) == 0 {
+		c.result.Rollout = nil
+	}
+	var rest []*HostResult
+	for _, h := range turns {
+		if !h.handled {
+			h.waitsForTurn = true
+			rest = append(rest, h)
+		}
+	}
+	c.handle(ctx, slots, rest, steps)
+	return nil
+}
+
+// turnStates says how far each host of the repo is: from this cycle, or, for hosts
+// that others handle, from their records.
+func (c *cycle) turnStates(turns map[string]*HostResult) ([]turnState, error) {
+	var states []turnState
+	for _, name := range c.names {
+		h := turns[name]
+		if h == nil {
+			i := slices.IndexFunc(c.result.Hosts, func(other *HostResult) bool { return other.Name == name })
+			if i >= 0 {
+				continue // the commit does not change it
+			}
+			s, err := c.recordedTurn(name)
+			if err != nil {
+				return nil, err
+			}
+			if s != nil {
+				states = append(states, *s)
+			}
+			continue
+		}
+		s := turnState{name: name, mine: true, pending: h.pending() && !h.handled}
+		if h.Record != nil {
+			s.since = h.Record.DeployedAt
+		}
+		if h.handled {
+			s.failed = spoilt(h)
+			s.unreachable = !h.Checked
+			s.pending = h.pending() && s.unreachable
+			if h.pending() {
+				s.since = c.opts.Now()
+			}
+		}
+		states = append(states, s)
+	}
+	return states, nil
+}
+
+// recordedTurn is what the state branch tells of a host that another gitsync
+// handles.
+func (c *cycle) recordedTurn(name string) (*turnState, error) {
+	tree, ok := c.tree.(hashedTree)
+	if c.state == nil || !ok {
+		return nil, nil
+	}
+	hash, err := tree.TreeHash("hosts/" + name)
+	if err != nil {
+		return nil, err
+	}
+	record, err := c.state.Record(name)
+	if err != nil || record == nil {
+		return &turnState{name: name, pending: true}, nil //nolint:nilerr // what cannot be read has not followed
+	}
+	s := &turnState{name: name, pending: record.Tree != hash, since: record.DeployedAt}
+	for _, f := range record.Failures {
+		s.failed = s.failed || !s.pending && f.Attempts > 0
+	}
+	return s, nil
+}
+
+// spoilt says whether a host that was looked at has a container that could not be
+// deployed, or that does not run well.
+func spoilt(h *HostResult) bool {
+	for _, f := range h.known() {
+		if f.Attempts > 0 && h.Err != nil {
+			return true
+		}
+	}
+	if h.Checked && h.Err != nil {
+		return true
+	}
+	for key := range h.Host.Containers {
+		main := h.Current.Containers[key].Main
+		if main != nil && (main.Status == types.StatusRestarting || strings.Contains(main.Detail, "("+types.HealthUnhealthy+")")) {
+			return true
+		}
+	}
+	return false
+}
+
+// kept is the desired state of a host whose turn has not come: what it has.
+func (h *HostResult) kept() container.ContainersState {
+	if h.Record == nil {
+		return nil
+	}
+	return h.Record.PreviousState
+}
