@@ -126,11 +126,11 @@ func mapCauses(field string, a, b map[string]string) []Cause {
 func fileCauses(from, to *HostConfiguredContainer) []Cause {
 	var causes []Cause
 	for _, p := range sortedKeys(from.ConfigFiles, to.ConfigFiles) {
-		if from.onChange(p) != OnChangeRecreate && to.onChange(p) != OnChangeRecreate {
-			continue
-		}
 		a, before := from.ConfigFiles[p]
 		b, after := to.ConfigFiles[p]
+		if after && from.onChange(p) != OnChangeRecreate && to.onChange(p) != OnChangeRecreate {
+			continue
+		}
 		field := "configFiles." + p
 		switch {
 		case !after:

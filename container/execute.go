@@ -119,6 +119,7 @@ func (e *executor) run(ctx context.Context, plan HostPlan) error {
 			continue
 		case Blocked:
 			errs = append(errs, e.fail(c.Container, fmt.Errorf("%w: %s", ErrBlocked, c.Why())))
+			continue
 		}
 		log.Info().Str("host", e.name).Str("container", c.Container).Str("cause", c.Why()).Msg(string(c.Kind))
 	}

@@ -183,9 +183,13 @@ func (o PlanOptions) guard(decisions []*decision) {
 		len(removals) < existing && float64(len(removals)) <= o.PruneLimit*float64(existing) {
 		return
 	}
+	why := fmt.Sprintf("%d of the host's %d containers would be removed at once", len(removals), existing)
+	if len(removals) == existing {
+		why = "it would leave the host without any container"
+	}
 	for _, d := range removals {
-		d.block(fmt.Sprintf("its removal is held back, since %d of the host's %d containers would be removed at once: "+
-			"if that is meant, use --allow-prune, or write \"prune: allow\" on a line of the commit's message", len(removals), existing))
+		d.block("its removal is held back, since " + why +
+			": if that is meant, use --allow-prune, or write \"prune: allow\" on a line of the commit's message")
 	}
 }
 

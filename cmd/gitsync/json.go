@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/gitsync/gitsync/container"
@@ -22,6 +23,27 @@ type planJSON struct {
 	Mistakes []mistakeJSON  `json:"mistakes,omitempty"`
 	Invalid  []string       `json:"invalid,omitempty"`
 	Gone     []string       `json:"gone,omitempty"`
+	Rollout  *rolloutStage  `json:"rollout,omitempty"`
+}
+
+// rolloutStage says where a roll-out stands.
+type rolloutStage struct {
+	Done    []string   `json:"done"`
+	Waiting []string   `json:"waiting"`
+	Failed  []string   `json:"failed"`
+	Until   *time.Time `json:"until,omitempty"`
+	Stopped string     `json:"stopped,omitempty"`
+}
+
+func rolloutJSON(r *sync.Rollout) *rolloutStage {
+	if r == nil {
+		return nil
+	}
+	stage := &rolloutStage{Done: slices.Concat([]string{}, r.Done), Waiting: slices.Concat([]string{}, r.Waiting), Failed: slices.Concat([]string{}, r.Failed), Stopped: r.Stopped}
+	if !r.Until.IsZero() {
+		stage.Until = &r.Until
+	}
+	return stage
 }
 
 type hostPlanJSON struct {
@@ -48,6 +70,7 @@ type statusJSON struct {
 	Containers []statusRow     `json:"containers"`
 	Hosts      []statusTrouble `json:"hosts"`
 	Mistakes   []mistakeJSON   `json:"mistakes,omitempty"`
+	Rollout    *rolloutStage   `json:"rollout,omitempty"`
 }
 
 type statusTrouble struct {
@@ -66,7 +89,7 @@ func (p *jsonPrinter) write(v any) error {
 func (p *jsonPrinter) plan(r *sync.Result) error {
 	doc := planJSON{
 		Type: "plan", Changes: r.HasChanges(), Hosts: []hostPlanJSON{},
-		Mistakes: mistakesJSON(r.Mistakes), Invalid: r.Invalid, Gone: r.Gone,
+		Mistakes: mistakesJSON(r.Mistakes), Invalid: r.Invalid, Gone: r.Gone, Rollout: rolloutJSON(r.Rollout),
 	}
 	if r.Commit != nil {
 		doc.Commit = string(r.Commit.Hash)

@@ -1,6 +1,6 @@
 // Command gitsync deploys containers to plain Docker hosts from a Git repo.
 //
-// Each subcommand is in a file of its own name: run, plan, validate, status,
+// Each subcommand is in a file of its own name: run, apply, retry, plan, validate, status,
 // history, init, demo, version. settings.go reads flags, environment and config
 // file; terminal.go owns how we speak to people.
 package main

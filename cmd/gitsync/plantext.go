@@ -16,7 +16,7 @@ type textPrinter struct{ *terminal }
 var signs = map[container.Kind]string{
 	container.Create: "+", container.Replace: "~", container.Start: ">", container.Restart: ">",
 	container.Rename: "~", container.Remove: "-", container.Forget: "-", container.Finish: ">", container.Recover: "~",
-	container.Blocked: "!",
+	container.Reload: ">", container.Configure: ">", container.Hold: "=", container.Blocked: "!",
 }
 
 func (t *textPrinter) plan(r *sync.Result) error {
@@ -33,13 +33,16 @@ func (t *textPrinter) plan(r *sync.Result) error {
 	for _, name := range r.Invalid {
 		fmt.Fprintf(&b, "\n%s\n  left as it is, since its directory does not validate:\n", t.bold(clean(name)))
 		for _, m := range r.Mistakes {
-			if m.File == "hosts/"+name || strings.HasPrefix(m.File, "hosts/"+name+"/") {
+			if !strings.HasPrefix(m.File, "hosts/") || m.File == "hosts/"+name || strings.HasPrefix(m.File, "hosts/"+name+"/") {
 				fmt.Fprintf(&b, "  %s%s\n", t.red("error: "), clean(m.Error()))
 			}
 		}
 	}
 	for _, name := range r.Gone {
 		fmt.Fprintf(&b, "\n%s: no longer in the repo, its containers are left as they are\n", t.bold(clean(name)))
+	}
+	if r.Rollout != nil {
+		fmt.Fprintf(&b, "\n%s\n", clean(r.Rollout.String()))
 	}
 	fmt.Fprintf(&b, "\n%s\n", t.total(r))
 	_, err := fmt.Fprint(t.out, b.String())
@@ -63,10 +66,10 @@ func (t *textPrinter) hostPlan(b *strings.Builder, h *sync.HostResult) {
 			width = max(width, len(c.Container))
 		}
 		for _, c := range p.Changes {
-			head := fmt.Sprintf("%s %-7s  %-*s", signs[c.Kind], c.Kind, width, clean(c.Container))
+			head := fmt.Sprintf("%s %-9s  %-*s", signs[c.Kind], c.Kind, width, clean(c.Container))
 			for i, cause := range c.Causes {
 				if i > 0 {
-					head = strings.Repeat(" ", 11+width)
+					head = strings.Repeat(" ", 13+width)
 				}
 				fmt.Fprintf(b, "  %s  %s\n", t.kindColor(c.Kind, head), clean(cause.Text))
 			}
@@ -103,7 +106,7 @@ func (t *textPrinter) total(r *sync.Result) string {
 	}
 	var parts []string
 	for _, kind := range []container.Kind{
-		container.Create, container.Replace, container.Restart, container.Start, container.Rename, container.Remove,
+		container.Create, container.Replace, container.Restart, container.Reload, container.Configure, container.Start, container.Rename, container.Remove,
 		container.Recover, container.Finish, container.Forget,
 	} {
 		if counts[kind] > 0 {
@@ -112,6 +115,9 @@ func (t *textPrinter) total(r *sync.Result) string {
 	}
 	if counts[container.Blocked] > 0 {
 		parts = append(parts, fmt.Sprintf("%d blocked", counts[container.Blocked]))
+	}
+	if counts[container.Hold] > 0 {
+		parts = append(parts, fmt.Sprintf("%d held back", counts[container.Hold]))
 	}
 	text := plural(len(r.Hosts)+len(r.Invalid), "host") + ": "
 	if len(parts) == 0 && failed < len(r.Hosts)+len(r.Invalid) {

@@ -61,7 +61,7 @@ Results go to stdout, logs to stderr.`,
 	root.SetErr(stderr)
 	s.addGlobalFlags(root.PersistentFlags())
 	root.AddCommand(
-		newRunCommand(s), newPlanCommand(s), newValidateCommand(), newStatusCommand(s),
+		newRunCommand(s), newApplyCommand(s), newRetryCommand(s), newPlanCommand(s), newValidateCommand(), newStatusCommand(s),
 		newHistoryCommand(s), newInitCommand(), newDemoCommand(), newDemoServeCommand(), newVersionCommand(),
 	)
 	return root

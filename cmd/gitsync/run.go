@@ -16,6 +16,8 @@ type runOptions struct {
 	interval time.Duration
 	schedule string
 	once     bool
+	// allowPrune lets a commit remove any number of containers.
+	allowPrune bool
 }
 
 func newRunCommand(s *settings) *cobra.Command {
@@ -25,6 +27,9 @@ func newRunCommand(s *settings) *cobra.Command {
 		Short: "Make the hosts follow the repo",
 		Long: `run deploys the tip of the branch, and again each time that it moves. A container
 that was removed or stopped by hand is started again at the next poll.
+
+An update that fails is taken back, and tried again after a pause that grows from 10
+seconds to an hour; a new commit for the host, or gitsync retry, ends it.
 
 SIGTERM lets the step in hand finish and then stops, within seconds; a second
 one stops at once.
@@ -44,9 +49,14 @@ EXIT STATUS
 	s.addRepoFlags(cmd.Flags())
 	cmd.Flags().DurationVar(&opts.interval, "interval", 30*time.Second, "time between two polls, give or take a tenth")
 	cmd.Flags().StringVar(&opts.schedule, "schedule", "", "cron `EXPRESSION` for the polls, instead of an interval")
-	cmd.Flags().BoolVar(&opts.once, "once", false, "run one cycle and exit")
+	cmd.Flags().BoolVar(&opts.once, "once", false, "run one cycle and exit; more when a newer commit lands or a roll-out goes on")
+	addAllowPrune(cmd, &opts.allowPrune)
 	return cmd
 }
+
+// maxWatch bounds the time between two looks for a newer commit while hosts are
+// deployed.
+const maxWatch = 10 * time.Second
 
 func (o runOptions) schedules() (sync.Schedule, error) {
 	if o.schedule != "" {
@@ -67,7 +77,10 @@ func runRun(ctx context.Context, s *settings, opts runOptions, stderr *os.File) 
 	if err != nil {
 		return err
 	}
-	syncer, closeSyncer, err := s.openSyncer("", true, newProgress(newTerminal(stderr)).report())
+	syncer, closeSyncer, err := s.openSyncer("", true, newProgress(newTerminal(stderr)).report(), func(o *sync.Options) {
+		o.AllowPrune = opts.allowPrune
+		o.WatchInterval = min(opts.interval, maxWatch)
+	})
 	if err != nil {
 		return err
 	}
@@ -79,7 +92,7 @@ func runRun(ctx context.Context, s *settings, opts runOptions, stderr *os.File) 
 		log.Info().Msg("gitsync stops")
 		return err
 	}
-	if !syncer.Cycle(ctx).Converged() {
+	if !syncer.Once(ctx).Converged() {
 		// The log has said why.
 		return exitStatus(exitError)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gitsync/gitsync/container"
 	"github.com/gitsync/gitsync/container/types"
+	"github.com/gitsync/gitsync/state"
 	"github.com/gitsync/gitsync/sync"
 )
 
@@ -73,6 +74,8 @@ type statusRow struct {
 	Commit string `json:"commit,omitempty"`
 	// Problem is what is wrong; empty when nothing is.
 	Problem string `json:"problem,omitempty"`
+	// Failed is the update that could not be deployed, as the state branch has it.
+	Failed *state.FailedUpdate `json:"failed,omitempty"`
 }
 
 // statusRows returns the rows of a host, by container.
@@ -86,7 +89,7 @@ func statusRows(h *sync.HostResult) []statusRow {
 	if h.Record != nil {
 		for key, why := range h.Record.Failures {
 			if problems[key] != "" {
-				problems[key] = why
+				problems[key] = problemOf(why)
 			}
 		}
 	}
@@ -95,6 +98,11 @@ func statusRows(h *sync.HostResult) []statusRow {
 		row := statusRow{Host: h.Name, Container: key, Running: container.StatusMissing, Problem: problems[key]}
 		if m := h.Host.Containers[key]; m != nil {
 			row.Desired = m.Container.Config.Image
+		}
+		if h.Record != nil {
+			if f, ok := h.Record.Failures[key]; ok {
+				row.Failed = &f
+			}
 		}
 		if !h.Checked {
 			row.Running = container.StatusUnknown
@@ -105,6 +113,21 @@ func statusRows(h *sync.HostResult) []statusRow {
 		rows = append(rows, row)
 	}
 	return rows
+}
+
+// problemOf says what failed, since when, and when it is tried again.
+func problemOf(f state.FailedUpdate) string {
+	text := f.Error
+	if !f.Since.IsZero() {
+		text += ", since " + f.Since.Local().Format("2006-01-02 15:04")
+	}
+	switch {
+	case f.Paused:
+		text += ", paused"
+	case !f.NextAttempt.IsZero():
+		text += fmt.Sprintf(", tried %d×, next at %s", f.Attempts, f.NextAttempt.Local().Format("15:04:05"))
+	}
+	return text
 }
 
 // since shortens the engine's sentence: "Up 3 hours (healthy)" to "3 hours
@@ -138,6 +161,9 @@ func (t *textPrinter) status(r *sync.Result) error {
 	for _, m := range r.Mistakes {
 		t.error(m)
 	}
+	if r.Rollout != nil {
+		fmt.Fprintf(t.out, "%s\n", clean(r.Rollout.String()))
+	}
 	for _, name := range r.Gone {
 		fmt.Fprintf(t.out, "%s: no longer in the repo, its containers are left as they are\n", clean(name))
 	}
@@ -160,6 +186,7 @@ func (p *jsonPrinter) status(r *sync.Result) error {
 		}
 		doc.Hosts = append(doc.Hosts, host)
 	}
+	doc.Rollout = rolloutJSON(r.Rollout)
 	for _, name := range r.Invalid {
 		doc.Hosts = append(doc.Hosts, statusTrouble{Host: name, Error: "its directory does not validate"})
 	}

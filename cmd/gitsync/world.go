@@ -43,8 +43,8 @@ func (s *settings) openRemote() (*gitrepo.Remote, error) {
 
 // openSyncer returns a syncer for the flags, and what closes it. keep says whether
 // fetched objects are kept in the data directory, which one process at a time may
-// use.
-func (s *settings) openSyncer(path string, keep bool, progress func(runtime.PullProgress)) (*sync.Syncer, func(), error) {
+// use. The changes are made to the options last.
+func (s *settings) openSyncer(path string, keep bool, progress func(runtime.PullProgress), changes ...func(*sync.Options)) (*sync.Syncer, func(), error) {
 	opts := sync.Options{
 		Branch: s.branch, StateBranch: s.stateBranch, Path: path, Hosts: s.hosts,
 		Author: author(), Progress: progress, DockerHost: os.Getenv("DOCKER_HOST"),
@@ -63,6 +63,9 @@ func (s *settings) openSyncer(path string, keep bool, progress func(runtime.Pull
 	}
 	if s.runtime == runtimeMemory {
 		opts.Connector = s.connectMemory
+	}
+	for _, change := range changes {
+		change(&opts)
 	}
 	syncer, err := sync.New(opts)
 	if err != nil {

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"context"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gitsync/gitsync/sync"
+)
+
+func newApplyCommand(s *settings) *cobra.Command {
+	var allowPrune bool
+	cmd := &cobra.Command{
+		Use:   "apply --repo URL",
+		Short: "Deploy now, once, without waiting for anything",
+		Long: `apply runs one cycle at once, as run --once does. Updates that failed before are
+tried again now, whatever their pause. It may be used while run is at work elsewhere.
+
+EXIT STATUS
+  0  everything is as the repo says
+  1  something failed`,
+		Example: `  gitsync apply --repo git@example.com:acme/infra.git --host web1
+  gitsync apply --repo /srv/git/infra.git --host old1 --allow-prune   # remove what is gone from the repo`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return runApply(cmd.Context(), s, allowPrune, os.Stderr)
+		},
+	}
+	s.addRepoFlags(cmd.Flags())
+	addAllowPrune(cmd, &allowPrune)
+	return cmd
+}
+
+func addAllowPrune(cmd *cobra.Command, allow *bool) {
+	cmd.Flags().BoolVar(allow, "allow-prune", false, "let a commit remove more of a host's containers than prune.maxFraction, or all")
+}
+
+func runApply(ctx context.Context, s *settings, allowPrune bool, stderr *os.File) error {
+	log, err := s.newLogger(stderr)
+	if err != nil {
+		return err
+	}
+	syncer, closeSyncer, err := s.openSyncer("", false, newProgress(newTerminal(stderr)).report(), func(o *sync.Options) {
+		o.AllowPrune, o.RetryNow = allowPrune, true
+	})
+	if err != nil {
+		return err
+	}
+	defer closeSyncer()
+	if !syncer.Once(log.WithContext(ctx)).Converged() {
+		// The log has said why.
+		return exitStatus(exitError)
+	}
+	return nil
+}
