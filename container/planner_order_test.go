@@ -35,12 +35,12 @@ var severalContainers = []planCase{
 			    1. pull nginx:1.26 unless present
 			    2. create a.gitsync-new
 			    3. create b.gitsync-new
-			    4. stop a
-			    5. stop b
-			    6. rename a to a.gitsync-old
-			    7. rename b to b.gitsync-old
-			    8. rename a.gitsync-new to a
-			    9. rename b.gitsync-new to b
+			    4. rename a to a.gitsync-old
+			    5. rename b to b.gitsync-old
+			    6. rename a.gitsync-new to a
+			    7. rename b.gitsync-new to b
+			    8. stop a.gitsync-old
+			    9. stop b.gitsync-old
 			    10. start a
 			    11. start b
 			    12. wait until a is ready
@@ -61,16 +61,16 @@ var severalContainers = []planCase{
 			    1. pull nginx:1.26 unless present
 			    2. pull vpn:2 unless present
 			    3. create vpn.gitsync-new
-			    4. stop vpn
-			    5. rename vpn to vpn.gitsync-old
-			    6. rename vpn.gitsync-new to vpn
+			    4. rename vpn to vpn.gitsync-old
+			    5. rename vpn.gitsync-new to vpn
+			    6. stop vpn.gitsync-old
 			    7. start vpn
 			    8. wait until vpn is ready
 			    9. remove vpn.gitsync-old
 			    10. create a-sidecar.gitsync-new
-			    11. stop a-sidecar
-			    12. rename a-sidecar to a-sidecar.gitsync-old
-			    13. rename a-sidecar.gitsync-new to a-sidecar
+			    11. rename a-sidecar to a-sidecar.gitsync-old
+			    12. rename a-sidecar.gitsync-new to a-sidecar
+			    13. stop a-sidecar.gitsync-old
 			    14. start a-sidecar
 			    15. wait until a-sidecar is ready
 			    16. remove a-sidecar.gitsync-old
@@ -148,9 +148,9 @@ func TestPlanAfterACrash(t *testing.T) {
 			    1. remove web.gitsync-new
 			    2. pull nginx:1.27 unless present
 			    3. create web.gitsync-new
-			    4. stop web
-			    5. rename web to web.gitsync-old
-			    6. rename web.gitsync-new to web
+			    4. rename web to web.gitsync-old
+			    5. rename web.gitsync-new to web
+			    6. stop web.gitsync-old
 			    7. start web
 			    8. wait until web is ready
 			    9. remove web.gitsync-old
@@ -182,9 +182,9 @@ func TestPlanAfterACrash(t *testing.T) {
 			    3. start web
 			    4. pull nginx:1.27 unless present
 			    5. create web.gitsync-new
-			    6. stop web
-			    7. rename web to web.gitsync-old
-			    8. rename web.gitsync-new to web
+			    6. rename web to web.gitsync-old
+			    7. rename web.gitsync-new to web
+			    8. stop web.gitsync-old
 			    9. start web
 			    10. wait until web is ready
 			    11. remove web.gitsync-old

@@ -154,9 +154,9 @@ var oneContainer = []planCase{
 			  replace web: image nginx:1.26 → 1.27
 			    1. pull nginx:1.27 unless present
 			    2. create web.gitsync-new
-			    3. stop web
-			    4. rename web to web.gitsync-old
-			    5. rename web.gitsync-new to web
+			    3. rename web to web.gitsync-old
+			    4. rename web.gitsync-new to web
+			    5. stop web.gitsync-old
 			    6. start web
 			    7. wait until web is ready
 			    8. remove web.gitsync-old
@@ -171,9 +171,9 @@ var oneContainer = []planCase{
 			  replace web: env TOKEN changed
 			    1. pull nginx:1.26 unless present
 			    2. create web.gitsync-new
-			    3. stop web
-			    4. rename web to web.gitsync-old
-			    5. rename web.gitsync-new to web
+			    3. rename web to web.gitsync-old
+			    4. rename web.gitsync-new to web
+			    5. stop web.gitsync-old
 			    6. start web
 			    7. wait until web is ready
 			    8. remove web.gitsync-old

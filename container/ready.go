@@ -149,6 +149,9 @@ func (e *executor) poll(ctx context.Context, m *HostConfiguredContainer, id stri
 		case ctx.Err() != nil:
 		case errors.Is(err, runtime.ErrNotFound):
 			return &notReady{reason: "somebody removed it"}
+		case errors.Is(err, runtime.ErrUnreachable):
+			// It may come back in time: an engine that is restarted does.
+			verdict = readiness{pending: err.Error()}
 		case err != nil:
 			return err
 		default:

@@ -9,11 +9,12 @@ import (
 // There is no journal of what an update does. A crash leaves containers whose names
 // and states tell how far it came:
 //
-//	web running, web.gitsync-new            nothing was stopped yet: begin anew
-//	web stopped, web.gitsync-new            stopped for the new one: begin anew
+//	web, web.gitsync-new                    nothing was stopped yet: begin anew; or
+//	                                        half undone: start web again
 //	web.gitsync-old, web.gitsync-new        between two renames: bring old back
+//	web created, web.gitsync-old            not started yet: bring old back
 //	web running, web.gitsync-old            not known to be ready: wait, or undo
-//	web not running, web.gitsync-old        the new one failed: bring old back
+//	web ended, web.gitsync-old              the new one failed: bring old back
 //
 // What is brought back is the last container that is known to have worked.
 
@@ -100,17 +101,25 @@ func (d *decision) clear(row *types.ContainerSummary) {
 // container does not become ready.
 func (d *decision) resumeSteps() []Step {
 	name := d.main.Name
+	stop := stopStep(d.key, d.old)
+	stop.WasRunning = !d.desired.oneShot()
 	steps := []Step{
 		{Action: ActionCreate, Container: d.key, Instance: Existing, ID: d.main.ID, Name: name + suffixNew},
-		stopStep(d.key, d.old),
 		renameStep(d.key, d.old.ID, name, d.old.Name),
 		renameStep(d.key, d.main.ID, name+suffixNew, name),
-		startStep(d.key, d.main.ID, name),
 	}
+	if !running(d.old) {
+		steps = append(steps, stop)
+	}
+	steps = append(steps, startStep(d.key, d.main.ID, name))
 	steps = append(d.recordedFiles(d.old), steps...)
 	for i := range steps {
 		steps[i].Done, steps[i].Keep = true, false
-		steps[i].WasRunning = steps[i].Action == ActionStop && !d.desired.oneShot()
 	}
-	return append(steps, waitStep(d.key, Existing, d.main.ID, name), removeStep(d.key, d.old))
+	steps = append(steps, waitStep(d.key, Existing, d.main.ID, name))
+	if running(d.old) {
+		// It started first, and the old one was not stopped yet.
+		steps = append(steps, stop)
+	}
+	return append(steps, removeStep(d.key, d.old))
 }

@@ -133,7 +133,7 @@ func (e *executor) rename(ctx context.Context, s Step, id string) (undo, error) 
 func (e *executor) stop(ctx context.Context, s Step, id string) (undo, error) {
 	back := undo{}
 	if s.WasRunning {
-		back = undo{what: "start " + s.Name, turn: turnStart, run: func(ctx context.Context) error {
+		back = undo{what: "start the old container of " + s.Container, turn: turnStart, run: func(ctx context.Context) error {
 			return errors.Join(e.rt.Stop(ctx, id), e.rt.Start(ctx, id))
 		}}
 	}

@@ -72,14 +72,16 @@ func removalUnits(groups [][]*decision, previous ContainersState) []Unit {
 	return out
 }
 
-// phases are the steps of a group in their order. Those that cannot be undone, the
-// removals, come last.
+// phases are the steps of a group in their order. Names change hands while all still
+// runs: what is down is so for one stop and one start, and a name on a network leads
+// to a new container that is ready before the old one stops. What cannot be undone,
+// the removals, comes last.
 type phases struct {
-	before, create, early, stop, files, rename, start, ready, remove, finish []Step
+	before, create, early, rename, stop, files, start, ready, remove, finish []Step
 }
 
 func (p *phases) all() []Step {
-	return slices.Concat(p.before, p.create, p.early, p.stop, p.files, p.rename, p.start, p.ready, p.remove, p.finish)
+	return slices.Concat(p.before, p.create, p.early, p.rename, p.stop, p.files, p.start, p.ready, p.remove, p.finish)
 }
 
 // groupSteps returns the steps of a group of decisions, which are in the order in
@@ -189,15 +191,16 @@ func (d *decision) addRelease(p *phases, held map[string]*decision, alone bool) 
 	if d.kind == Restart && d.main.Status != types.StatusExited || d.releases() {
 		s := stopStep(d.key, d.main)
 		s.WasRunning = running(d.main) && (!alone || d.kind != Remove)
-		p.stop = append(p.stop, s)
-	}
-	if d.releases() {
-		removal := removeStep(d.key, d.main)
-		if d.kind == Replace || held[d.main.Name] != d {
+		if d.releases() && (d.kind == Replace || held[d.main.Name] != d) {
 			aside := renameStep(d.key, d.main.ID, d.main.Name, d.main.Name+suffixOld)
-			p.rename, removal.Name = append(p.rename, aside), aside.Name
+			p.rename, s.Name = append(p.rename, aside), aside.Name
 		}
-		p.remove = append(p.remove, removal)
+		p.stop = append(p.stop, s)
+		if d.releases() {
+			removal := removeStep(d.key, d.main)
+			removal.Name = s.Name
+			p.remove = append(p.remove, removal)
+		}
 	}
 }
 
