@@ -76,6 +76,12 @@ var changes = []change{
 		check: func(t *testing.T, w *world) { w.wantData("web", "/data", "/cache") },
 	},
 	{
+		name:   "a replacement that starts first where others find it by its name",
+		before: func() specs { return specs{spec("web", startFirst, network("backend"))} },
+		after:  func() specs { return specs{spec("web", image("nginx:1.27"), startFirst, network("backend"))} },
+		want:   []string{"web=nginx:1.27"},
+	},
+	{
 		name:   "a replacement that keeps its volumes",
 		before: func() specs { return specs{spec("db", volume("data", "/data"), volume("", "/cache"))} },
 		after: func() specs {

@@ -55,7 +55,11 @@ func makeCurrent(rows []types.ContainerSummary, origin *Origin, previous, desire
 			current.Helpers = append(current.Helpers, row)
 			continue
 		}
-		current.Containers[key] = current.Containers[key].with(row)
+		want := desired[key]
+		if want == nil {
+			want = previous[key]
+		}
+		current.Containers[key] = current.Containers[key].with(row, want)
 	}
 	return current
 }
@@ -79,10 +83,12 @@ func belongs(row types.ContainerSummary, origin *Origin, recorded map[string]str
 	return key, ok && baseName(row.Name) == want.Container.Config.Name
 }
 
-// with adds a row by the role that its name tells.
-func (i Instances) with(row types.ContainerSummary) Instances {
+// with adds a row by the role that its name tells: one that has the container's name
+// in other letters is about to take it.
+func (i Instances) with(row types.ContainerSummary, want *HostConfiguredContainer) Instances {
+	takesName := want != nil && want.onOwnNetwork() && row.Name == otherCase(want.Container.Config.Name) && row.Name != want.Container.Config.Name
 	switch {
-	case strings.HasSuffix(row.Name, suffixNew):
+	case strings.HasSuffix(row.Name, suffixNew), takesName:
 		i.New = &row
 	case strings.HasSuffix(row.Name, suffixOld):
 		i.Old = &row

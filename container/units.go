@@ -124,12 +124,34 @@ func groupSteps(group []*decision, byKey map[string]*decision) []Step {
 	}
 	for _, s := range p.create {
 		if final := baseName(s.Name); s.Action == ActionCreate && final != s.Name {
-			p.rename = append(p.rename, Step{
-				Action: ActionRename, Container: s.Container, Instance: Created, From: s.Name, Name: final,
-			})
+			p.takeName(s, final, early && group[0].desired.onOwnNetwork())
 		}
 	}
 	return p.all()
+}
+
+// takeName gives a new container the name of the one that it replaces. Where others
+// find it by that name it gets the name in other letters first: to the engine that is
+// another name, to its DNS the same one, so that there is no moment in which the name
+// leads nowhere.
+func (p *phases) takeName(s Step, final string, byDNS bool) {
+	rename := func(from, to string) Step {
+		return Step{Action: ActionRename, Container: s.Container, Instance: Created, From: from, Name: to}
+	}
+	from := s.Name
+	if other := otherCase(final); byDNS && other != final {
+		p.rename = append([]Step{rename(from, other)}, p.rename...)
+		from = other
+	}
+	p.rename = append(p.rename, rename(from, final))
+}
+
+// otherCase returns the name in upper case, or in lower case when it is that already.
+func otherCase(name string) string {
+	if upper := strings.ToUpper(name); upper != name {
+		return upper
+	}
+	return strings.ToLower(name)
 }
 
 // dependencySteps wait for containers that this plan does not touch, and that are

@@ -110,6 +110,13 @@ func (m *HostConfiguredContainer) readyTimeout() time.Duration {
 	return max(timeout, m.monitor()+DefaultUpdateTimeout/2)
 }
 
+// onOwnNetwork says whether other containers find it by its name: on a network that
+// somebody made, and that has a DNS.
+func (m *HostConfiguredContainer) onOwnNetwork() bool {
+	mode := m.Container.Config.NetworkMode
+	return !slices.Contains([]string{"", "default", "bridge", "host", "none"}, mode) && !strings.HasPrefix(mode, "container:")
+}
+
 // oneShot says whether the container is meant to end.
 func (m *HostConfiguredContainer) oneShot() bool { return m != nil && (m.OneShot || m.PreDeploy) }
 

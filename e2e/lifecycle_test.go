@@ -131,7 +131,7 @@ func TestBadCommits(t *testing.T) {
 	before := s.find("").ID
 
 	s.commit("2-invalid")
-	if output := s.deploy(1); !strings.Contains(output, "hosts/"+s.name+"/containers.yaml:5:13: ") {
+	if output := s.deploy(1); !strings.Contains(output, "hosts/"+s.name+"/containers.yaml:6:13: ") {
 		t.Errorf("the mistake's place is not told:\n%s", output)
 	}
 	s.commit("3-no-such-image")

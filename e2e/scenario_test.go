@@ -29,15 +29,16 @@ import (
 
 // scenario is one run of the binary's life with a repo and an engine.
 type scenario struct {
-	t       *testing.T
-	engine  *docker.Runtime
-	repo    *gittest.Repo
-	name    string
-	ports   [2]int
-	dir     string
-	args    []string
-	env     []string
-	replace func(string) string
+	t      *testing.T
+	engine *docker.Runtime
+	repo   *gittest.Repo
+	name   string
+	ports  [2]int
+	dir    string
+	args   []string
+	env    []string
+	// names are the placeholders in the trees, each before what it stands for.
+	names []string
 }
 
 // transports are the servers that a scenario runs over.
@@ -66,11 +67,10 @@ func newScenario(t *testing.T, transport string) *scenario {
 	t.Cleanup(func() { _ = os.RemoveAll(s.dir) })
 	s.ports = [2]int{freePort(t), freePort(t)}
 	s.args = append(transports[transport](t, s.repo), "--data-dir", filepath.Join(s.dir, "data"), "--host", s.name)
-	names := strings.NewReplacer(
+	s.names = []string{
 		"NAME", s.name, "DIR", s.dir, "PORT1", strconv.Itoa(s.ports[0]), "PORT2", strconv.Itoa(s.ports[1]),
 		"IMAGE1", dockertest.Image(t, s.engine, "VERSION=1"), "IMAGE2", dockertest.Image(t, s.engine, "VERSION=2"),
-	)
-	s.replace = names.Replace
+	}
 	dockertest.RemoveLabelled(t, s.engine, map[string]string{container.LabelHost: s.name})
 	t.Cleanup(s.removeManifests)
 	return s
@@ -122,10 +122,18 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// commit makes a step's tree the tip of the branch.
+func (s *scenario) replace(text string) string { return strings.NewReplacer(s.names...).Replace(text) }
+
+// commit makes a step's tree the tip of the branch. A step that removes all says that
+// it may.
 func (s *scenario) commit(step string) string {
 	s.t.Helper()
-	root := filepath.Join("testdata", strings.Split(s.t.Name(), "/")[0], step)
+	return s.commitTree(filepath.Join("testdata", strings.Split(s.t.Name(), "/")[0], step), step)
+}
+
+// commitTree makes a tree the tip of the branch.
+func (s *scenario) commitTree(root, step string) string {
+	s.t.Helper()
 	files := map[string]string{}
 	err := filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
@@ -139,7 +147,11 @@ func (s *scenario) commit(step string) string {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return s.repo.Commit("main", files, step)
+	message := step
+	if strings.HasSuffix(step, "-removed") {
+		message += "\n\nprune: allow"
+	}
+	return s.repo.Commit("main", files, message)
 }
 
 // gitsync runs the binary and returns its exit code and what it printed.
@@ -186,19 +198,36 @@ func (s *scenario) find(suffix string) types.ContainerSummary {
 // answers waits until a request to a port gets this answer.
 func (s *scenario) answers(port int, path, want string) {
 	s.t.Helper()
-	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	got := ""
 	s.eventually(fmt.Sprintf("%s answers %q", path, want), func() bool {
-		response, err := client.Get(fmt.Sprintf("http://127.0.0.1:%d%s", port, path))
-		if err != nil {
-			got = err.Error()
-			return false
-		}
-		defer func() { _ = response.Body.Close() }()
-		body, err := io.ReadAll(response.Body)
-		got = string(body)
-		return err == nil && got == want
+		got = s.get(port, path)
+		return got == want
 	}, &got)
+}
+
+// get returns the answer to one request, or the error.
+func (s *scenario) get(port int, path string) string {
+	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	response, err := client.Get(fmt.Sprintf("http://127.0.0.1:%d%s", port, path))
+	if err != nil {
+		return err.Error()
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		return err.Error()
+	}
+	return string(body)
+}
+
+// remove stops and removes a container that the test made.
+func (s *scenario) remove(id string) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	_ = s.engine.Stop(ctx, id)
+	if err := s.engine.Delete(ctx, id); err != nil && !errors.Is(err, runtime.ErrNotFound) {
+		s.t.Errorf("clean up: %v", err)
+	}
 }
 
 // eventually waits, with a bound, until the condition holds.

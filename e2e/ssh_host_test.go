@@ -27,8 +27,7 @@ func TestHostOverSSH(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(home, ".ssh", "known_hosts"), known, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	names, reach := s.replace, strings.NewReplacer("SSHPORT", strconv.Itoa(server.Port), "SSHUSER", server.User)
-	s.replace = func(text string) string { return names(reach.Replace(text)) }
+	s.names = append(s.names, "SSHPORT", strconv.Itoa(server.Port), "SSHUSER", server.User)
 	s.commit("1-first")
 
 	s.env = []string{"HOME=" + home, "SSH_AUTH_SOCK="}

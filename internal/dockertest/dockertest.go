@@ -15,6 +15,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/docker/docker/api/types/network"
+	"github.com/docker/docker/client"
+
 	"github.com/gitsync/gitsync/runtime/docker"
 )
 
@@ -124,4 +127,29 @@ func rootFS(binary []byte) []byte {
 	}
 	_ = w.Close()
 	return archive.Bytes()
+}
+
+// Network makes a network for the test, and returns its name. It is removed after what
+// the test makes later.
+func Network(t testing.TB) string {
+	t.Helper()
+	Require(t)
+	api, err := client.NewClientWithOpts(client.FromEnv, client.WithAPIVersionNegotiation())
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := Name("net")
+	created, err := api.NetworkCreate(t.Context(), name, network.CreateOptions{Driver: "bridge"})
+	if err != nil {
+		t.Fatalf("create a network: %v", err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), cleanupTimeout)
+		defer cancel()
+		if err := api.NetworkRemove(ctx, created.ID); err != nil {
+			t.Errorf("clean up: %v", err)
+		}
+		_ = api.Close()
+	})
+	return name
 }

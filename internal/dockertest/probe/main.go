@@ -16,6 +16,7 @@
 //	EXIT         end with this code, at once or after EXIT_AFTER, instead of serving
 //	LINES        print so many lines first
 //	PROBE_URL    request this address again and again, and count
+//	PROBE_FRESH  look its name up, and connect, for each request anew
 //
 // "probe check" asks /health of the server in the same container, for health
 // checks. SIGTERM lets the requests in hand end.
@@ -24,6 +25,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/signal"
@@ -154,11 +156,14 @@ func requestAgainAndAgain(ctx context.Context, mux *http.ServeMux) {
 	var good, failed atomic.Int64
 	var last atomic.Value
 	last.Store("")
-	client := &http.Client{Timeout: 10 * time.Second}
+	fresh := os.Getenv("PROBE_FRESH") != ""
+	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: fresh}}
 	go func() {
 		for ctx.Err() == nil {
 			response, err := client.Get(url)
 			if err == nil {
+				// A connection is kept only when the answer was read to its end.
+				_, err = io.Copy(io.Discard, response.Body)
 				_ = response.Body.Close()
 			}
 			if err != nil || response.StatusCode != http.StatusOK {
