@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"testing"
 	"time"
 
@@ -48,6 +49,8 @@ func (n *bench) containers(image string, previous container.ContainersState) *co
 				Runtime: container.RuntimeConfig{Docker: &docker.Config{}},
 			},
 			Host: host.Host{DirectConfig: &direct.Config{}},
+			// Ready as soon as it runs, as the raw calls have it.
+			Update: &container.Update{Monitor: 1},
 		}
 	}
 	return &container.Containers{
@@ -134,6 +137,90 @@ func BenchmarkReplace(b *testing.B) {
 		})
 	}
 	n.report()
+}
+
+// BenchmarkDowntime updates a container that publishes a port, and measures how long
+// nobody answers there, beside a script that stops the old one, removes it, creates the
+// new one and starts it.
+func BenchmarkDowntime(b *testing.B) {
+	n := newBench(b)
+	port := freePort(b)
+	config := func(image string) types.ContainerConfig {
+		return types.ContainerConfig{
+			Name: n.name, Image: image, StopTimeout: types.Duration(time.Second),
+			Ports: []types.PortMap{{IP: "127.0.0.1", Port: 80, HostPort: port}},
+		}
+	}
+	var state container.ContainersState
+	deploy := func(image string) error {
+		c := n.containers(image, state)
+		c.DesiredState = container.ContainersState{n.name: {
+			Container: container.Container{Config: config(image), Runtime: container.RuntimeConfig{Docker: &docker.Config{}}},
+			Host:      host.Host{DirectConfig: &direct.Config{}}, Update: &container.Update{Monitor: 1},
+		}}
+		err := c.DeployContext(b.Context())
+		state = c.PreviousState
+		return err
+	}
+	script := func(image string) error {
+		old := state[n.name].Container.Status.ID
+		if err := n.remove(b.Context(), []string{old}); err != nil {
+			return err
+		}
+		raw := config(image)
+		raw.Labels = map[string]string{container.LabelHost: n.name}
+		id, err := n.engine.Create(b.Context(), &raw)
+		if err != nil {
+			return err
+		}
+		state[n.name].Container.Status.ID = id
+		return n.engine.Start(b.Context(), id)
+	}
+	n.must(deploy(n.image[0]))
+	var ours, raw time.Duration
+	turn := 0
+	for b.Loop() {
+		turn++
+		ours += n.downtime(port, func() error { return deploy(n.image[turn%2]) })
+		raw += n.downtime(port, func() error { return script(n.image[turn%2]) })
+	}
+	b.ReportMetric(float64(ours)/float64(raw), "x/api")
+	b.ReportMetric(float64(ours.Milliseconds())/float64(turn), "ms-down")
+	b.ReportMetric(0, "ns/op")
+}
+
+// downtime is how long a port does not answer while something is done.
+func (n *bench) downtime(port int, work func() error) time.Duration {
+	n.Helper()
+	client := &http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	answers := func() bool {
+		response, err := client.Get(fmt.Sprintf("http://127.0.0.1:%d/", port))
+		if err != nil {
+			return false
+		}
+		_ = response.Body.Close()
+		return true
+	}
+	done := make(chan error, 1)
+	go func() { done <- work() }()
+	longest, last, ended := time.Duration(0), time.Now(), false
+	for time.Since(last) < 10*time.Second {
+		if !answers() {
+			continue
+		}
+		longest, last = max(longest, time.Since(last)), time.Now()
+		if ended {
+			return longest
+		}
+		select {
+		case err := <-done:
+			n.must(err)
+			ended = true
+		default:
+		}
+	}
+	n.Fatal("the port does not answer any more")
+	return 0
 }
 
 // BenchmarkNothingToDo looks at five containers that are as desired.

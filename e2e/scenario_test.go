@@ -59,18 +59,25 @@ var transports = map[string]func(t *testing.T, r *gittest.Repo) []string{
 
 func newScenario(t *testing.T, transport string) *scenario {
 	t.Helper()
-	s := &scenario{t: t, engine: dockertest.Require(t), repo: gittest.NewRepo(t), name: dockertest.Name("e2e")}
-	var err error
-	if s.dir, err = os.MkdirTemp("", "gitsync-e2e-"); err != nil {
+	dir, err := os.MkdirTemp("", "gitsync-e2e-")
+	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = os.RemoveAll(s.dir) })
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return newScenarioOn(t, transport, dockertest.Require(t), dir)
+}
+
+// newScenarioOn is a scenario on any engine. Its trees may have more placeholders.
+func newScenarioOn(t *testing.T, transport string, engine *docker.Runtime, dir string, names ...string) *scenario {
+	t.Helper()
+	s := &scenario{t: t, engine: engine, repo: gittest.NewRepo(t), name: dockertest.Name("e2e"), dir: dir}
 	s.ports = [2]int{freePort(t), freePort(t)}
 	s.args = append(transports[transport](t, s.repo), "--data-dir", filepath.Join(s.dir, "data"), "--host", s.name)
 	s.names = []string{
 		"NAME", s.name, "DIR", s.dir, "PORT1", strconv.Itoa(s.ports[0]), "PORT2", strconv.Itoa(s.ports[1]),
 		"IMAGE1", dockertest.Image(t, s.engine, "VERSION=1"), "IMAGE2", dockertest.Image(t, s.engine, "VERSION=2"),
 	}
+	s.names = append(s.names, names...)
 	dockertest.RemoveLabelled(t, s.engine, map[string]string{container.LabelHost: s.name})
 	t.Cleanup(s.removeManifests)
 	return s
@@ -90,7 +97,7 @@ func (s *scenario) removeManifests() {
 	_ = os.Remove(container.ManifestDir)
 }
 
-func freePort(t *testing.T) int {
+func freePort(t testing.TB) int {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

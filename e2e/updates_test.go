@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/registry"
@@ -162,6 +163,28 @@ func TestOrder(t *testing.T) {
 	s.commit("4-removed")
 	s.deploy(0)
 	s.wantOnly()
+}
+
+// Told to stop while a new container becomes ready, gitsync brings the old one back and
+// ends.
+func TestStoppedDuringAnUpdate(t *testing.T) {
+	s := newScenario(t, "http")
+	s.commitOf("TestFailedUpdates", "1-good")
+	s.deploy(0)
+	s.commit("2-slow")
+	update := s.start("run", "--once")
+	s.eventually("the new container starts", func() bool {
+		return s.find("").Status == types.StatusRunning && s.find(".gitsync-old").ID != ""
+	}, new(string))
+	if err := update.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := update.Wait(); err == nil {
+		t.Error("it ends as if all were done")
+	}
+	s.answers(s.ports[0], "/env?name=VERSION", "1")
+	s.answers(s.ports[0], "/file?path=/etc/app.conf", "good")
+	s.wantOnly(s.name)
 }
 
 // commitOf is commit for the tree of another test.

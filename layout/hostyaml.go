@@ -101,7 +101,7 @@ func (r reach) withDefaults() reach {
 
 // runtime returns the runtime's settings, for the caller to keep.
 func (r reach) runtime() container.RuntimeConfig {
-	return container.RuntimeConfig{Docker: &docker.Config{Host: r.docker.Host}}
+	return container.RuntimeConfig{Docker: &docker.Config{Host: r.docker.Host, PullStall: r.docker.PullStall}}
 }
 
 // way returns how the host is reached, for the caller to keep.
@@ -131,6 +131,7 @@ func (r reach) endpoint(localDocker string) string {
 
 var dockerSchema = schema[docker.Config]{
 	{key: "host", decode: text(func(c *docker.Config) *string { return &c.Host }, dockerHost), aka: []string{"address", "socket", "url"}},
+	{key: "pullStall", decode: duration(func(c *docker.Config) *types.Duration { return &c.PullStall }), aka: []string{"pullTimeout"}},
 }
 
 func decodeDocker(d *decoder, what string, n *yaml.Node, r *reach) {

@@ -77,7 +77,7 @@ func connectionKey(h host.Host, config container.RuntimeConfig) string {
 	key := h.Address()
 	switch {
 	case config.Docker != nil:
-		key += " docker " + config.Docker.GetAddress()
+		key += " docker " + config.Docker.GetAddress() + " " + config.Docker.PullStall.String()
 	case config.Memory != nil:
 		key += " memory " + config.Memory.GetAddress()
 	}

@@ -153,3 +153,19 @@ func Network(t testing.TB) string {
 	})
 	return name
 }
+
+// Socket returns the path of the engine's socket, or skips the test where the engine
+// is reached otherwise.
+func Socket(t testing.TB) string {
+	t.Helper()
+	Require(t)
+	host := os.Getenv("DOCKER_HOST")
+	if host == "" {
+		return "/var/run/docker.sock"
+	}
+	socket, ok := strings.CutPrefix(host, "unix://")
+	if !ok {
+		t.Skipf("this test needs the engine's socket, not %s", host)
+	}
+	return socket
+}

@@ -11,6 +11,7 @@ import (
 	"github.com/docker/docker/client"
 	"github.com/docker/go-connections/sockets"
 
+	"github.com/gitsync/gitsync/container/types"
 	"github.com/gitsync/gitsync/runtime"
 )
 
@@ -19,6 +20,9 @@ type Config struct {
 	// Host is the engine's address, such as unix:///run/docker.sock or
 	// tcp://10.0.0.7:2376. Empty means $DOCKER_HOST, or else the default socket.
 	Host string `json:"host,omitempty"`
+	// PullStall is how long a pull may make no progress before it is given up; 0 means
+	// two minutes.
+	PullStall types.Duration `json:"pullStall,omitempty"`
 	// Dial, when set, opens the connections to Host: through SSH, say.
 	Dial runtime.DialFunc `json:"-"`
 }
@@ -72,5 +76,9 @@ func (c *Config) New() (runtime.Runtime, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open docker at %s: %w", address, err)
 	}
-	return &Runtime{api: api, address: address}, nil
+	stall := time.Duration(c.PullStall)
+	if stall == 0 {
+		stall = defaultPullStall
+	}
+	return &Runtime{api: api, address: address, pullStall: stall}, nil
 }

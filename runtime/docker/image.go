@@ -16,8 +16,8 @@ import (
 )
 
 const (
-	// pullStall is how long a pull may make no progress before it is given up.
-	pullStall = 2 * time.Minute
+	// defaultPullStall is how long a pull may make no progress before it is given up.
+	defaultPullStall = 2 * time.Minute
 	// progressInterval is how often progress is told.
 	progressInterval = 200 * time.Millisecond
 )
@@ -38,8 +38,8 @@ func (r *Runtime) HasImage(ctx context.Context, ref string) (bool, error) {
 func (r *Runtime) Pull(ctx context.Context, ref string, progress func(runtime.PullProgress)) error {
 	pullCtx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	stalled := time.AfterFunc(pullStall, func() {
-		cancel(fmt.Errorf("the registry sent nothing for %s", pullStall))
+	stalled := time.AfterFunc(r.pullStall, func() {
+		cancel(fmt.Errorf("the registry sent nothing for %s", r.pullStall))
 	})
 	defer stalled.Stop()
 	stream, err := r.api.ImagePull(pullCtx, ref, image.PullOptions{})
@@ -61,7 +61,7 @@ func (r *Runtime) Pull(ctx context.Context, ref string, progress func(runtime.Pu
 		case message.Error != "":
 			return fmt.Errorf("pull %s: %w", ref, r.classifyPull(pullCtx, errors.New(message.Error)))
 		}
-		stalled.Reset(pullStall)
+		stalled.Reset(r.pullStall)
 		tracker.add(message)
 	}
 }

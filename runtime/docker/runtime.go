@@ -22,6 +22,8 @@ import (
 type Runtime struct {
 	api     *client.Client
 	address string
+	// pullStall is how long a pull may make no progress.
+	pullStall time.Duration
 }
 
 var (
