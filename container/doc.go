@@ -16,9 +16,10 @@
 // the config files read back where asked for. [MakePlan] is a pure function of
 // desired, previous and current state: it decides, container by container, and
 // names the cause of each change. The plan is a list of units; a unit is a list
-// of steps, each of which is one call to the runtime. The executor walks the
-// steps and decides nothing; when a step fails it undoes the unit's steps in
-// reverse.
+// of steps, each of which is one call to the runtime, or a wait until a container
+// is ready. The executor walks the steps and decides nothing; when a step fails it
+// undoes the unit's steps in reverse. Units that need nothing of each other are
+// carried out at the same time.
 //
 // # Guarantees
 //
@@ -31,6 +32,6 @@
 //     is kept. Machines are worked on in parallel and do not wait for each other.
 //   - The state is right after a failure too: it holds what was done so far.
 //
-// Not guaranteed: an order between containers, beyond that of those that share a
-// namespace or hand a port or a name over; that a started container stays up.
+// Not guaranteed: an order between containers, beyond DependsOn, shared namespaces,
+// and ports and names that are handed over; that a ready container stays up.
 package container

@@ -225,7 +225,8 @@ func (o PlanOptions) holdDependants(decisions []*decision, byKey map[string]*dec
 			for _, key := range sortedKeys(d.needs) {
 				other := byKey[key]
 				_, held := o.Held[key]
-				if other == nil || !held && other.kind != Hold && !(other.kind == Blocked && other.main == nil) {
+				missing := other != nil && (held || other.kind == Hold || other.kind == Blocked && other.main == nil)
+				if !missing {
 					continue
 				}
 				d.kind, d.recovery = Hold, nil

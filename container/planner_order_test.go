@@ -145,15 +145,16 @@ func TestPlanAfterACrash(t *testing.T) {
 			want: `
 			web1:
 			  replace web: an interrupted update left web.gitsync-new behind; image nginx:1.26 → 1.27
-			    1. remove web.gitsync-new
-			    2. pull nginx:1.27 unless present
-			    3. create web.gitsync-new
-			    4. rename web to web.gitsync-old
-			    5. rename web.gitsync-new to web
-			    6. stop web.gitsync-old
-			    7. start web
-			    8. wait until web is ready
-			    9. remove web.gitsync-old
+			    1. stop web.gitsync-new
+			    2. remove web.gitsync-new
+			    3. pull nginx:1.27 unless present
+			    4. create web.gitsync-new
+			    5. rename web to web.gitsync-old
+			    6. rename web.gitsync-new to web
+			    7. stop web.gitsync-old
+			    8. start web
+			    9. wait until web is ready
+			    10. remove web.gitsync-old
 			`,
 		},
 		{
@@ -177,17 +178,18 @@ func TestPlanAfterACrash(t *testing.T) {
 			want: `
 			web1:
 			  replace web: an interrupted update left web.gitsync-new behind; an interrupted update left web.gitsync-old in place of web; image nginx:1.26 → 1.27
-			    1. remove web.gitsync-new
-			    2. rename web.gitsync-old to web
-			    3. start web
-			    4. pull nginx:1.27 unless present
-			    5. create web.gitsync-new
-			    6. rename web to web.gitsync-old
-			    7. rename web.gitsync-new to web
-			    8. stop web.gitsync-old
-			    9. start web
-			    10. wait until web is ready
-			    11. remove web.gitsync-old
+			    1. stop web.gitsync-new
+			    2. remove web.gitsync-new
+			    3. rename web.gitsync-old to web
+			    4. start web
+			    5. pull nginx:1.27 unless present
+			    6. create web.gitsync-new
+			    7. rename web to web.gitsync-old
+			    8. rename web.gitsync-new to web
+			    9. stop web.gitsync-old
+			    10. start web
+			    11. wait until web is ready
+			    12. remove web.gitsync-old
 			`,
 		},
 	})

@@ -87,9 +87,10 @@ func (d *decision) recordedFiles(old *types.ContainerSummary) []Step {
 	return []Step{{Action: ActionFiles, Container: d.key, Paths: sortedKeys(d.previous.ConfigFiles), Recorded: true}}
 }
 
-// clear removes a container that an interrupted update left.
+// clear removes a container that an interrupted update left. It is stopped whatever
+// its state is: the engine may still be at the start that the update asked for.
 func (d *decision) clear(row *types.ContainerSummary) {
-	if row.Status != types.StatusCreated && row.Status != types.StatusExited {
+	if row.Labels[LabelRole] != roleConfig {
 		d.recovery = append(d.recovery, stopStep(d.key, row))
 	}
 	d.recovery = append(d.recovery, removeStep(d.key, row))

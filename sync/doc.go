@@ -14,6 +14,9 @@
 // error, or a slow host, is that host's alone. A host whose directory does not
 // validate is left as it is, and so is one that is no longer in the repo.
 //
+// With a roll-out in gitsync.yaml the hosts that a commit changes take turns. It has no
+// state of its own: which hosts follow is in their records.
+//
 // When Git cannot be reached, a running [Syncer] goes on with the commit that it
 // has, so that a container that stops is still started again.
 //
