@@ -24,8 +24,10 @@
 // # Guarantees
 //
 //   - Images are pulled, and new containers created, before the container that
-//     they replace is stopped. If the new one does not start, the old one, and
-//     its config files, come back.
+//     they replace is stopped. If the new one does not become ready, the old one,
+//     and its config files, come back.
+//   - Killed between any two calls, the next deploy finishes or undoes what was
+//     begun, by what it finds: there is no journal (recover.go).
 //   - A container that carries no label of ours, and whose ID we did not record,
 //     is never touched; neither is a file that we did not write.
 //   - A machine that cannot be reached is left alone, and what was recorded of it

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -120,10 +121,44 @@ func (c *configContainer) write(ctx context.Context, files []*types.File) error 
 		}
 		inside = append(inside, &moved)
 	}
-	if err := c.rt.Copy(ctx, id, inside); err != nil {
+	if err := c.copy(ctx, id, inside); err != nil {
 		return fmt.Errorf("write config files: %w", err)
 	}
 	return nil
+}
+
+// copy writes files so that nobody sees a part of one, where the runtime can do that.
+// It reads them back: another gitsync that writes for the same host at the same moment
+// may have had its own file at the staging path.
+func (c *configContainer) copy(ctx context.Context, id string, files []*types.File) error {
+	stager, ok := c.rt.(runtime.Stager)
+	isDir := func(f *types.File) bool { return strings.HasSuffix(f.Path, "/") }
+	if !ok || slices.ContainsFunc(files, isDir) {
+		return c.rt.Copy(ctx, id, files)
+	}
+	if err := stager.CopyStaged(ctx, id, hostPath(c.origin.Staging()), files); err != nil {
+		return err
+	}
+	paths := make([]string, 0, len(files))
+	for _, f := range files {
+		paths = append(paths, f.Path)
+	}
+	found, err := c.rt.Read(ctx, id, paths)
+	if err != nil {
+		return err
+	}
+	content := map[string]string{}
+	for _, f := range found {
+		content[f.Path] = f.Content
+	}
+	wrong := slices.DeleteFunc(slices.Clone(files), func(f *types.File) bool {
+		got, there := content[f.Path]
+		return there && got == f.Content
+	})
+	if len(wrong) == 0 {
+		return nil
+	}
+	return c.rt.Copy(ctx, id, wrong)
 }
 
 // makeMountDirs creates the missing directories among the bind mounts whose

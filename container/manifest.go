@@ -21,13 +21,20 @@ import (
 const ManifestDir = "/var/lib/gitsync"
 
 // Manifest returns the path of the list on the host: one path a line.
-func (o *Origin) Manifest() string {
+func (o *Origin) Manifest() string { return o.own("files") }
+
+// Staging returns the path on the host under which a config file is complete before it
+// gets its own name. An empty file stays there.
+func (o *Origin) Staging() string { return o.own("staged") }
+
+// own returns the path of a file that belongs to one host directory of one owner.
+func (o *Origin) own(base string) string {
 	host := "local"
 	if o != nil {
 		host = o.Host
 	}
 	sum := sha256.Sum256([]byte(o.owner()))
-	return path.Join(ManifestDir, "files-"+host+"-"+hex.EncodeToString(sum[:4]))
+	return path.Join(ManifestDir, base+"-"+host+"-"+hex.EncodeToString(sum[:4]))
 }
 
 // owned returns the files that the list names.

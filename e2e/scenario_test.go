@@ -85,7 +85,7 @@ func newScenarioOn(t *testing.T, transport string, engine *docker.Runtime, dir s
 
 // removeManifests removes the lists of config files that were kept for this host.
 func (s *scenario) removeManifests() {
-	lists, err := filepath.Glob(filepath.Join(container.ManifestDir, "files-"+s.name+"-*"))
+	lists, err := filepath.Glob(filepath.Join(container.ManifestDir, "*-"+s.name+"-*"))
 	if err != nil {
 		s.t.Error(err)
 	}

@@ -136,3 +136,14 @@ type Signaler interface {
 	// [ErrNotRunning].
 	Signal(ctx context.Context, id, signal string) error
 }
+
+// Stager is a runtime that never shows half a file.
+type Stager interface {
+	// CopyStaged is Copy for regular files, so that whoever reads one of them sees the
+	// old content, the new content, or for an instant no file, but never a part: each
+	// is complete under the path staging before it gets its own. An empty file stays
+	// at staging. Where staging is on another file system than a file, it is Copy.
+	//
+	// Errors: those of Copy.
+	CopyStaged(ctx context.Context, id, staging string, files []*types.File) error
+}

@@ -145,9 +145,10 @@ func (d *tour) removeContainers(ctx context.Context) error {
 // is there when the engine is this machine's.
 func (d *tour) removeManifest() error {
 	origin := &container.Origin{Host: "web1", Owner: d.remote() + "#main"}
-	err := os.Remove(origin.Manifest())
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
+	for _, name := range []string{origin.Manifest(), origin.Staging()} {
+		if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
 	}
 	// It stays when others keep lists there.
 	_ = os.Remove(container.ManifestDir)

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
@@ -28,6 +29,26 @@ func (r *Runtime) Copy(ctx context.Context, id string, files []*types.File) erro
 	if len(files) == 0 {
 		return nil
 	}
+	return r.copy(ctx, id, files, "")
+}
+
+// CopyStaged implements runtime.Stager. The engine writes an archive's files one after
+// the other, in place of what is there: so each file comes under another name first,
+// and then as a hard link to that.
+func (r *Runtime) CopyStaged(ctx context.Context, id, staging string, files []*types.File) error {
+	if len(files) == 0 {
+		return nil
+	}
+	err := r.copy(ctx, id, append(slices.Clone(files), &types.File{Path: staging, Mode: 0o600}), staging)
+	if err != nil && strings.Contains(err.Error(), "cross-device link") {
+		return r.Copy(ctx, id, files)
+	}
+	return err
+}
+
+// copy uploads files. With a staging path each but the one of that path is a link to
+// what was there before it.
+func (r *Runtime) copy(ctx context.Context, id string, files []*types.File, staging string) error {
 	names := &accounts{read: func(name string) ([]byte, error) { return r.readIn(ctx, id, name) }}
 	missing, err := r.missingParents(ctx, id, files)
 	if err != nil {
@@ -41,7 +62,7 @@ func (r *Runtime) Copy(ctx context.Context, id string, files []*types.File) erro
 		}
 	}
 	for _, f := range files {
-		if err := writeFile(w, f, names); err != nil {
+		if err := writeFile(w, f, names, staging); err != nil {
 			return fmt.Errorf("copy %s: %w", f.Path, err)
 		}
 	}
@@ -54,7 +75,7 @@ func (r *Runtime) Copy(ctx context.Context, id string, files []*types.File) erro
 	return nil
 }
 
-func writeFile(w *tar.Writer, f *types.File, names *accounts) error {
+func writeFile(w *tar.Writer, f *types.File, names *accounts, staging string) error {
 	uid, err := names.id("passwd", f.User)
 	if err != nil {
 		return err
@@ -63,16 +84,24 @@ func writeFile(w *tar.Writer, f *types.File, names *accounts) error {
 	if err != nil {
 		return err
 	}
-	header := &tar.Header{Typeflag: tar.TypeReg, Name: relative(f.Path), Mode: f.Mode, Uid: uid, Gid: gid, Size: int64(len(f.Content))}
+	header := &tar.Header{Typeflag: tar.TypeReg, Name: relative(f.Path), Mode: f.Mode, Uid: uid, Gid: gid, Size: int64(len(f.Content)), ModTime: time.Now()}
 	if strings.HasSuffix(f.Path, "/") {
 		header.Typeflag, header.Name, header.Size = tar.TypeDir, relative(f.Path)+"/", 0
 		return w.WriteHeader(header)
 	}
+	link := *header
+	staged := staging != "" && f.Path != staging
+	if staged {
+		header.Name = relative(staging)
+		link.Typeflag, link.Linkname, link.Size = tar.TypeLink, header.Name, 0
+	}
 	if err := w.WriteHeader(header); err != nil {
 		return err
 	}
-	_, err = io.WriteString(w, f.Content)
-	return err
+	if _, err = io.WriteString(w, f.Content); err != nil || !staged {
+		return err
+	}
+	return w.WriteHeader(&link)
 }
 
 func relative(p string) string { return strings.Trim(path.Clean(p), "/") }

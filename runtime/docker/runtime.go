@@ -35,6 +35,7 @@ var (
 	_ runtime.LogReader = (*Runtime)(nil)
 	_ runtime.Inspector = (*Runtime)(nil)
 	_ runtime.Signaler  = (*Runtime)(nil)
+	_ runtime.Stager    = (*Runtime)(nil)
 )
 
 // removalTimeout bounds the wait for a removal that somebody else began.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -54,6 +55,11 @@ func (r *Runtime) Copy(ctx context.Context, id string, files []*types.File) erro
 		}
 		return nil
 	})
+}
+
+// CopyStaged implements runtime.Stager. Files here are replaced in one step anyway.
+func (r *Runtime) CopyStaged(ctx context.Context, id, staging string, files []*types.File) error {
+	return r.Copy(ctx, id, append(slices.Clone(files), &types.File{Path: staging, Mode: 0o600}))
 }
 
 func (d *worldData) write(c *record, f *types.File) error {

@@ -28,6 +28,7 @@ var (
 	_ runtime.LogReader = (*Runtime)(nil)
 	_ runtime.Inspector = (*Runtime)(nil)
 	_ runtime.Signaler  = (*Runtime)(nil)
+	_ runtime.Stager    = (*Runtime)(nil)
 )
 
 // update runs an action unless the context is over.

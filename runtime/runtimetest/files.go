@@ -96,3 +96,18 @@ func notRegular(t *testing.T, s *suite) {
 	_, err := s.rt.Read(testContext(t), id, []string{"/gs/dir"})
 	wantErr(t, "read a directory", err, runtime.ErrNotRegular)
 }
+
+func staged(t *testing.T, s *suite) {
+	id := s.helper(t)
+	dir := path.Join(hostMount, s.TempDir, name("staged"))
+	staging := path.Join(dir, "staging")
+	one := types.File{Path: path.Join(dir, "one"), Content: "first", Mode: 0o640, User: "1000", Group: "1001"}
+	two := types.File{Path: path.Join(dir, "sub", "two"), Content: "second", Mode: 0o600, User: "0", Group: "0"}
+	ok(t, "copy", s.rt.CopyStaged(testContext(t), id, staging, []*types.File{&one, &two}))
+	one.Content, one.Mode = "changed", 0o644
+	ok(t, "copy again", s.rt.CopyStaged(testContext(t), id, staging, []*types.File{&one}))
+	rest := types.File{Path: staging, Mode: 0o600, User: "0", Group: "0"}
+	if got, want := s.read(t, id, one.Path, two.Path, staging), []types.File{one, two, rest}; !reflect.DeepEqual(got, want) {
+		t.Errorf("read %+v, want %+v", got, want)
+	}
+}

@@ -53,6 +53,7 @@ func Run(t *testing.T, open func(t *testing.T) Full, opts Options) {
 		"a config is neither changed nor kept":                 configs,
 		"a group without a user is refused":                    groupAlone,
 		"files go in and come out as they were":                fileRoundTrip,
+		"files are staged, and then as they were":              staged,
 		"files reach the host through its root directory":      hostFiles,
 		"parents of files that exist keep their modes":         existingParents,
 		"users and groups are looked up by name":               accounts,

@@ -19,6 +19,7 @@ type Full interface {
 	runtime.LogReader
 	runtime.Inspector
 	runtime.Signaler
+	runtime.Stager
 }
 
 // Watched is a runtime that tells of each call. It is safe for concurrent use when
@@ -185,4 +186,9 @@ func (w *Watched) Inspect(ctx context.Context, id string) (details types.Contain
 // Signal implements runtime.Signaler.
 func (w *Watched) Signal(ctx context.Context, id, signal string) error {
 	return w.do("signal", id, func() error { return w.Full.Signal(ctx, id, signal) })
+}
+
+// CopyStaged implements runtime.Stager.
+func (w *Watched) CopyStaged(ctx context.Context, id, staging string, files []*types.File) error {
+	return w.do("copy", id, func() error { return w.Full.CopyStaged(ctx, id, staging, files) })
 }
