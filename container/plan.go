@@ -119,8 +119,8 @@ type Step struct {
 	// Optional is set in a step that a recovery tries: when it fails, that is told,
 	// and the rest is done all the same.
 	Optional bool `json:"optional,omitempty"`
-	// Keep is set in a create or start step that stays done when a later step fails:
-	// the container replaces nothing, and the next try goes on from there.
+	// Keep is set in a step that stays done when a later one fails: the container
+	// replaces nothing, and the next try goes on from there.
 	Keep bool `json:"keep,omitempty"`
 	// WasRunning is set in a stop step, so that undoing it starts the container
 	// again only when it ran.

@@ -177,7 +177,7 @@ func (e *executor) poll(ctx context.Context, m *HostConfiguredContainer, id stri
 			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 				return &notReady{reason: fmt.Sprintf("not ready after %s: %s", m.readyTimeout(), verdict.pending)}
 			}
-			return ctx.Err()
+			return fmt.Errorf("told to stop: %w", ctx.Err())
 		}
 	}
 }

@@ -320,7 +320,11 @@ func (e *executor) writeFiles(ctx context.Context, s Step) (undo, error) {
 		}
 		write = append(write, desired.desiredFile(p))
 	}
-	return e.restoral(helper, previous), helper.writeOwned(ctx, write, owned)
+	back := e.restoral(helper, previous)
+	if s.Keep {
+		back = undo{}
+	}
+	return back, helper.writeOwned(ctx, write, owned)
 }
 
 // writeRecorded puts the config files back as they were deployed last.

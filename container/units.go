@@ -185,7 +185,8 @@ func (d *decision) addCreation(p *phases, held map[string]*decision) {
 		p.create = append(p.create, removeStep(d.key, d.main))
 	}
 	if len(d.files) > 0 && !slices.Contains([]Kind{"", Blocked, Hold}, d.kind) {
-		write := Step{Action: ActionFiles, Container: d.key, Paths: d.files}
+		// Where nothing was there before, there is nothing to go back to.
+		write := Step{Action: ActionFiles, Container: d.key, Paths: d.files, Keep: d.kind == Create && d.main == nil}
 		if d.kind == Restart {
 			p.files = append(p.files, write)
 		} else {

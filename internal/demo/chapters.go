@@ -32,7 +32,8 @@ const (
 func (d *tour) makeRepo(ctx context.Context) error {
 	d.chapter("A Git repo says what runs where")
 	replace := []string{
-		examples.Image, firstImage,
+		// They are simple, and the tour is short.
+		"    image: " + examples.Image + "\n", "    image: " + firstImage + "\n    update: {monitor: 1s}\n",
 		"gitsync-example-store", volume,
 		"/tmp/gitsync-example", filepath.Join(d.dir, "files"),
 		"\n  hello:\n", "\n  " + hello + ":\n", "\n  echo:\n", "\n  " + prefix + "echo:\n", "\n  store:\n", "\n  " + prefix + "store:\n",
@@ -49,7 +50,7 @@ func (d *tour) makeRepo(ctx context.Context) error {
 	if err := copyRepo(examples.Repo(), d.clone(), strings.NewReplacer(replace...)); err != nil {
 		return err
 	}
-	d.say("This is examples/repo, with names, ports and an image of the tour's own:")
+	d.say("This is examples/repo, with names, ports, an image and a shorter wait of the tour's own:")
 	d.show("cat", "infra/hosts/web1/containers.yaml")
 	data, err := os.ReadFile(filepath.Join(d.clone(), "hosts", "web1", "containers.yaml"))
 	if err != nil {
@@ -152,8 +153,19 @@ func (d *tour) breakAndRepair(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := d.recorded(ctx, "Repair web1"); err != nil {
+		return err
+	}
 	d.say("%s is back after %s.", hello, time.Since(started).Round(10*time.Millisecond))
 	return d.ask(ctx, "18081", "v2")
+}
+
+// recorded waits until the state branch has an entry that begins so.
+func (d *tour) recorded(ctx context.Context, subject string) error {
+	return eventually(ctx, "the repair is recorded", func() bool {
+		output, err := run(ctx, d.remote(), gitEnv, "git", "log", "-1", "--format=%s", "gitsync/state")
+		return err == nil && bytes.HasPrefix(output, []byte(subject))
+	})
 }
 
 func (d *tour) history(ctx context.Context) error {
