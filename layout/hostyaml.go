@@ -20,11 +20,14 @@ import (
 type reach struct {
 	host   host.Host
 	docker docker.Config
+	// parallelism is how many containers are updated at once; 0 is the default.
+	parallelism int
 }
 
 // hostSchema lists the keys of host.yaml.
 var hostSchema = append(schema[reach]{
 	{key: "docker", decode: decodeDocker, aka: []string{"runtime"}},
+	{key: "parallelism", decode: integer(func(r *reach) *int { return &r.parallelism }, 100), aka: []string{"parallel"}},
 }, wayFields(func(r *reach) *host.Host { return &r.host })...)
 
 // wayFields are the keys that say how a host is reached.

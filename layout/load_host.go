@@ -214,6 +214,7 @@ func (l *loaded) host(localDocker string) Host {
 	h := Host{
 		Name: l.name, Tree: l.tree, Host: l.reach.way(), Runtime: l.reach.runtime(),
 		Containers: container.ContainersState{}, Endpoint: l.reach.endpoint(localDocker),
+		Parallelism: l.reach.parallelism,
 	}
 	for _, e := range l.entries {
 		h.Containers[e.config.Name] = l.container(e)

@@ -48,6 +48,9 @@ type Host struct {
 	// empty. The structs belong to the caller, who may change their fields, but
 	// not what is in their slices and maps: those are shared with later loads.
 	Containers container.ContainersState
+	// Parallelism is how many of its containers are updated at once; 0 means the
+	// library's default.
+	Parallelism int
 	// Endpoint names the runtime of a machine: hosts that share an endpoint
 	// share container names, host ports and files.
 	Endpoint string

@@ -49,6 +49,7 @@ func (c *cycle) deploymentOf(h *HostResult) *container.Containers {
 	}
 	containers := &container.Containers{
 		DesiredState: desired,
+		Parallel:     h.Host.Parallelism,
 		PruneLimit:   c.pruneLimit(),
 		Held:         c.held(h),
 		Blocked:      h.blocked,

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/gitsync/gitsync/state"
 )
@@ -73,8 +74,7 @@ func withoutWaits(record *state.Record, host string, targets []string) (*state.R
 		named := len(targets) == 0 || slices.Contains(targets, host) || slices.Contains(targets, name)
 		if named && (f.Attempts > 0 || f.Paused) {
 			names = append(names, name)
-			f.Attempts, f.Paused = 0, false
-			f.NextAttempt = f.Since
+			f.Attempts, f.Paused, f.NextAttempt = 0, false, time.Time{}
 		}
 		changed.Failures[key] = f
 	}

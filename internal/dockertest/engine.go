@@ -78,6 +78,8 @@ func StartEngine(t testing.TB, disk int64) *Engine {
 	e.args = []string{
 		"--config-file", config, "--data-root", data, "--exec-root", filepath.Join(dir, "exec"),
 		"--pidfile", filepath.Join(dir, "pid"), "--host", "unix://" + e.Socket, "--storage-driver", "vfs",
+		// Where a containerd of the machine's serves, the other engine uses it too.
+		"--containerd-namespace", link, "--containerd-plugins-namespace", link + "-plugins",
 		"--bridge", link, "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false",
 	}
 	e.Start(t)
