@@ -10,7 +10,7 @@ import (
 // ordered puts decisions that need each other's ports or names into groups, and
 // the groups in order: those that only remove, dependants first; and the others so
 // that what is needed comes before those that need it.
-func ordered(decisions []*decision, byKey map[string]*decision) (removals, others [][]*decision) {
+func ordered(decisions []*decision, previous ContainersState) (removals, others [][]*decision) {
 	for _, group := range handOvers(decisions) {
 		if slices.ContainsFunc(group, func(d *decision) bool { return d.kind != Remove && d.kind != Forget }) {
 			others = append(others, group)
@@ -29,13 +29,8 @@ func ordered(decisions []*decision, byKey map[string]*decision) (removals, other
 	after := map[string][]string{}
 	for _, group := range removals {
 		for _, d := range group {
-			if d.previous == nil {
-				continue
-			}
-			for other := range d.previous.DependsOn {
-				if byKey[other] != nil {
-					after[other] = append(after[other], d.key)
-				}
+			for other := range previous.needs(d.key) {
+				after[other] = append(after[other], d.key)
 			}
 		}
 	}

@@ -55,7 +55,7 @@ func MakePlan(host string, desired, previous ContainersState, current Current, o
 		}
 	}
 	plan.Pulls = pulls(decisions)
-	removals, others := ordered(decisions, byKey)
+	removals, others := ordered(decisions, previous)
 	plan.Removals = removalUnits(removals, previous)
 	plan.Units = units(others, byKey)
 	plan.nameCauses()

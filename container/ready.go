@@ -71,6 +71,8 @@ func (m *HostConfiguredContainer) judge(first, now types.ContainerDetails, up ti
 		return judgeHealth(now)
 	case now.Status == types.StatusRestarting, now.Restarts > first.Restarts:
 		return readiness{failed: "it ended with exit code " + exitText(now) + ", and is being restarted"}
+	case now.Status == types.StatusExited && now.ExitCode == 0:
+		return readiness{failed: "it ended with exit code 0 (one that is meant to end says oneShot: true)"}
 	case now.Status != types.StatusRunning:
 		return readiness{failed: "it ended with exit code " + exitText(now)}
 	case up >= m.monitor():
@@ -128,9 +130,7 @@ func (e *executor) wait(ctx context.Context, s Step, id string) error {
 	if m == nil {
 		m = e.previous[s.Container]
 	}
-	bound, cancel := context.WithTimeout(ctx, m.readyTimeout())
-	defer cancel()
-	err := e.poll(bound, m, id)
+	err := e.poll(ctx, m, id)
 	var n *notReady
 	if errors.As(err, &n) {
 		n.report = e.report(ctx, id, n.report)
@@ -141,14 +141,16 @@ func (e *executor) wait(ctx context.Context, s Step, id string) error {
 // poll looks at a container until it is ready, or will not be.
 func (e *executor) poll(ctx context.Context, m *HostConfiguredContainer, id string) error {
 	var first *types.ContainerDetails
-	var since time.Time
+	begun := time.Now()
+	since, timeout := begun, m.readyTimeout(0)
 	verdict := readiness{pending: "it was not looked at"}
 	for pause := pollFirst; ; pause = min(2*pause, pollLast) {
-		details, err := inspect(ctx, e.rt, id)
+		details, err := e.inspect(ctx, id)
 		switch {
-		case ctx.Err() != nil:
 		case errors.Is(err, runtime.ErrNotFound):
 			return &notReady{reason: "somebody removed it"}
+		case ctx.Err() != nil:
+			return fmt.Errorf("told to stop: %w", ctx.Err())
 		case errors.Is(err, runtime.ErrUnreachable):
 			// It may come back in time: an engine that is restarted does.
 			verdict = readiness{pending: err.Error()}
@@ -158,28 +160,43 @@ func (e *executor) poll(ctx context.Context, m *HostConfiguredContainer, id stri
 			if first == nil {
 				first, since = &details, time.Now()
 			}
+			timeout = m.readyTimeout(details.HealthDelay)
 			verdict = m.judge(*first, details, time.Since(since))
 		}
+		left := timeout - time.Since(begun)
 		switch {
 		case verdict.ready:
 			return nil
 		case verdict.failed != "":
 			return &notReady{reason: verdict.failed}
+		case left <= 0:
+			return &notReady{reason: fmt.Sprintf("not ready after %s: %s", timeout, verdict.pending)}
 		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-timer.C:
-		case <-e.superseded:
-			timer.Stop()
-			return ErrSuperseded
-		case <-ctx.Done():
-			timer.Stop()
-			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-				return &notReady{reason: fmt.Sprintf("not ready after %s: %s", m.readyTimeout(), verdict.pending)}
-			}
-			return fmt.Errorf("told to stop: %w", ctx.Err())
+		if err := e.rest(ctx, min(pause, left)); err != nil {
+			return err
 		}
 	}
+}
+
+// rest waits, unless a newer commit takes over or the context is done.
+func (e *executor) rest(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-e.superseded:
+		return ErrSuperseded
+	case <-ctx.Done():
+		return fmt.Errorf("told to stop: %w", ctx.Err())
+	}
+}
+
+// inspect looks at a container, with a bound of its own.
+func (e *executor) inspect(ctx context.Context, id string) (types.ContainerDetails, error) {
+	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
+	defer cancel()
+	return inspect(ctx, e.rt, id)
 }
 
 // inspect asks for the details, or for the status where the runtime has no more.

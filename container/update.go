@@ -20,7 +20,8 @@ type Update struct {
 	// counts as ready; 0 means [DefaultMonitor].
 	Monitor types.Duration `json:"monitor,omitempty"`
 	// Timeout bounds the wait until the container is ready; 0 means
-	// [DefaultUpdateTimeout] and the start period of its health check.
+	// [DefaultUpdateTimeout], and where there is a health check as much more as its
+	// first run can take.
 	Timeout types.Duration `json:"timeout,omitempty"`
 	// FailureAction is [Rollback] (the default), [Pause] or [Continue].
 	FailureAction string `json:"failureAction,omitempty"`
@@ -98,16 +99,13 @@ func (m *HostConfiguredContainer) monitor() time.Duration {
 	return time.Duration(m.Update.Monitor)
 }
 
-// readyTimeout bounds the wait until the container is ready.
-func (m *HostConfiguredContainer) readyTimeout() time.Duration {
+// readyTimeout bounds the wait until the container is ready. The delay is what is
+// known of its health check.
+func (m *HostConfiguredContainer) readyTimeout(delay types.Duration) time.Duration {
 	if m != nil && m.Update != nil && m.Update.Timeout != 0 {
 		return time.Duration(m.Update.Timeout)
 	}
-	timeout := DefaultUpdateTimeout
-	if m != nil && m.Container.Config.Healthcheck != nil {
-		timeout += time.Duration(m.Container.Config.Healthcheck.StartPeriod)
-	}
-	return max(timeout, m.monitor()+DefaultUpdateTimeout/2)
+	return max(DefaultUpdateTimeout+time.Duration(delay), m.monitor()+DefaultUpdateTimeout/2)
 }
 
 // onOwnNetwork says whether other containers find it by its name: on a network that

@@ -15,6 +15,9 @@ type ContainerDetails struct {
 	ContainerStatus
 	// Health is one of the Health… constants; empty without a health check.
 	Health string `json:"health,omitempty"`
+	// HealthDelay is how long after its start the first health check that counts can
+	// take to end, by the settings of the container or its image; 0 without a check.
+	HealthDelay Duration `json:"healthDelay,omitempty"`
 	// HealthLog holds the last checks, oldest first.
 	HealthLog []HealthResult `json:"healthLog,omitempty"`
 	// ExitCode is that of the last process; it means nothing before that has ended.

@@ -1,6 +1,7 @@
 package docker
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"regexp"
@@ -26,11 +27,21 @@ func (r *Runtime) Inspect(ctx context.Context, id string) (types.ContainerDetail
 	}
 	if state.Health != nil && state.Health.Status != container.NoHealthcheck {
 		details.Health = state.Health.Status
+		details.HealthDelay = healthDelay(inspected.Config.Healthcheck)
 		for _, check := range state.Health.Log {
 			details.HealthLog = append(details.HealthLog, types.HealthResult{ExitCode: check.ExitCode, Output: check.Output})
 		}
 	}
 	return details, nil
+}
+
+// healthDelay fills in the engine's defaults.
+func healthDelay(h *container.HealthConfig) types.Duration {
+	const engineDefault = 30 * time.Second
+	if h == nil {
+		return 0
+	}
+	return types.Duration(h.StartPeriod + cmp.Or(h.Interval, engineDefault) + cmp.Or(h.Timeout, engineDefault))
 }
 
 // timestamp reads one of the engine's; year 1 is its word for never.
