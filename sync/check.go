@@ -16,14 +16,14 @@ func (c *cycle) check(ctx context.Context, h *HostResult) error {
 		h.Waiting = m.next
 		return m.err
 	}
+	if h.waitsForTurn && h.Record == nil {
+		return nil
+	}
 	deployment, err := c.deploymentOf(h).Deployment()
 	if err != nil {
 		return err
 	}
 	h.deployment = deployment
-	if h.waitsForTurn && h.Record == nil {
-		return nil
-	}
 	due := c.deep || m.filesAt.IsZero() || m.filesTree != h.Host.Tree || now.Sub(m.filesAt) >= c.opts.FilesInterval
 	ctx, cancel := context.WithTimeout(ctx, c.opts.CheckTimeout)
 	defer cancel()

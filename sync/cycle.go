@@ -17,6 +17,8 @@ type cycle struct {
 	tree fs.FS
 	// deep reads config files back, whether or not they are due.
 	deep bool
+	// planOnly says that nothing is deployed.
+	planOnly bool
 	// settings are those of gitsync.yaml, and names those of all hosts in the repo.
 	settings layout.Settings
 	names    []string
@@ -58,7 +60,7 @@ func (s *Syncer) Cycle(ctx context.Context) *Result {
 func (s *Syncer) Plan(ctx context.Context) *Result {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := &cycle{Syncer: s, result: &Result{}, deep: true}
+	c := &cycle{Syncer: s, result: &Result{}, deep: true, planOnly: true}
 	c.run(ctx,
 		step{"fetch", c.fetch},
 		step{"load", c.load},

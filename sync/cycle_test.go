@@ -202,7 +202,7 @@ func TestAFailureIsRecordedOnceAndRetriedWithAPause(t *testing.T) {
 	if r := w.fail(); !errors.Is(hostNamed(t, r, "web1").Err, container.ErrHeld) || slices.Contains(w.watched.Calls(), "pull nginx:nope") {
 		t.Errorf("web1 is tried again at once: %v, %v", hostNamed(t, r, "web1").Err, w.watched.Calls())
 	}
-	if want := []string{fmt.Sprintf("Fail to deploy %.7s to db1, web1: web: ", commit)}; len(w.diary()) != 1 || !strings.HasPrefix(w.diary()[0], want[0]) {
+	if want := []string{fmt.Sprintf("Deploy %.7s to db1, fail on web1: web: ", commit)}; len(w.diary()) != 1 || !strings.HasPrefix(w.diary()[0], want[0]) {
 		t.Errorf("diary %q, want one entry %q", w.diary(), want)
 	}
 	w.wait(10 * time.Second)

@@ -23,18 +23,32 @@ func (c *cycle) report(ctx context.Context) {
 	for _, h := range r.Hosts {
 		c.reportHost(log, h, commit)
 	}
-	if r.Rollout != nil {
-		event := log.Info()
-		if r.Rollout.Stopped != "" {
-			event = log.Error()
-		}
-		event.Str("commit", commit).Msg(r.Rollout.String())
-	}
+	c.reportRollout(log, commit)
 	if r.Recorded != "" {
 		log.Info().Str("branch", c.opts.StateBranch).Str("subject", r.Recorded).Msg("recorded")
 	}
 	if r.Err != nil {
 		log.Error().Err(r.Err).Str("reaction", string(React(r.Err))).Msg("cycle failed")
+	}
+}
+
+// reportRollout says where a roll-out stands, when it stands elsewhere than before.
+func (c *cycle) reportRollout(log *zerolog.Logger, commit string) {
+	stands := ""
+	if c.result.Rollout != nil {
+		stands = c.result.Rollout.String()
+	}
+	if stands == c.rollout {
+		return
+	}
+	c.rollout = stands
+	switch {
+	case stands == "":
+		log.Info().Str("commit", commit).Msg("roll-out: all hosts done")
+	case c.result.Rollout.Stopped != "":
+		log.Error().Str("commit", commit).Msg(stands)
+	default:
+		log.Info().Str("commit", commit).Msg(stands)
 	}
 }
 

@@ -140,12 +140,7 @@ func (c *cycle) onHosts(steps ...hostStep) step {
 // takesTurn says whether a host is part of the roll-out: a commit changed it, its
 // update failed, or it is a canary, which is looked at before the others follow.
 func (c *cycle) takesTurn(h *HostResult) bool {
-	for _, f := range h.known() {
-		if f.Attempts > 0 {
-			return true
-		}
-	}
-	return h.pending() || slices.Contains(c.settings.Rollout.Canary, h.Name) ||
+	return h.pending() || len(h.known()) > 0 || slices.Contains(c.settings.Rollout.Canary, h.Name) ||
 		len(c.settings.Rollout.Canary) == 0 && slices.Index(c.names, h.Name) < c.settings.Rollout.CanaryCount
 }
 
@@ -222,7 +217,10 @@ func (c *cycle) turnStates(turns map[string]*HostResult) ([]turnState, error) {
 		if h == nil {
 			i := slices.IndexFunc(c.result.Hosts, func(other *HostResult) bool { return other.Name == name })
 			if i >= 0 {
-				continue // the commit does not change it
+				if r := c.result.Hosts[i].Record; r != nil && c.result.Commit != nil && r.SourceCommit == string(c.result.Commit.Hash) {
+					states = append(states, turnState{name: name, mine: true, since: r.DeployedAt})
+				}
+				continue // otherwise the commit does not change it
 			}
 			s, err := c.recordedTurn(name)
 			if err != nil {
@@ -238,7 +236,7 @@ func (c *cycle) turnStates(turns map[string]*HostResult) ([]turnState, error) {
 			s.since = h.Record.DeployedAt
 		}
 		if h.handled {
-			s.failed = spoilt(h)
+			s.failed = c.spoilt(h)
 			s.unreachable = !h.Checked
 			s.pending = h.pending() && s.unreachable
 			if h.pending() {
@@ -266,21 +264,15 @@ func (c *cycle) recordedTurn(name string) (*turnState, error) {
 		return &turnState{name: name, pending: true}, nil //nolint:nilerr // what cannot be read has not followed
 	}
 	s := &turnState{name: name, pending: record.Tree != hash, since: record.DeployedAt}
-	for _, f := range record.Failures {
-		s.failed = s.failed || !s.pending && f.Attempts > 0
-	}
+	s.failed = !s.pending && len(record.Failures) > 0
 	return s, nil
 }
 
 // spoilt says whether a host that was looked at has a container that could not be
-// deployed, or that does not run well.
-func spoilt(h *HostResult) bool {
-	for _, f := range h.known() {
-		if f.Attempts > 0 && h.Err != nil {
-			return true
-		}
-	}
-	if h.Checked && h.Err != nil {
+// deployed, by this cycle or where that is a plan by an earlier one, or that does not
+// run well.
+func (c *cycle) spoilt(h *HostResult) bool {
+	if h.Checked && h.Err != nil || c.planOnly && len(h.known()) > 0 {
 		return true
 	}
 	for key := range h.Host.Containers {

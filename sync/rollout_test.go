@@ -98,6 +98,12 @@ func TestAFailedHostStopsTheRollOutAndTheNextCommitGoesOn(t *testing.T) {
 		t.Errorf("roll-out: %+v", r.Rollout)
 	}
 	w.open(w.repo.Dir)
+	if plan := w.syncer.Plan(t.Context()); plan.Rollout == nil || plan.Rollout.String() != "roll-out: 2 of 6 hosts done, stopped: h3 failed; waiting: h4, h5, h6" {
+		t.Errorf("a plan tells %v", plan.Rollout)
+	}
+	if _, err := w.syncer.Retry(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
 	r = w.fail()
 	w.wantFollow("a:1", "h3 h4 h5 h6")
 	if r.Rollout == nil || r.Rollout.Stopped != "h3 failed" {
@@ -106,6 +112,21 @@ func TestAFailedHostStopsTheRollOutAndTheNextCommitGoesOn(t *testing.T) {
 	w.commit(fleet(settings, "a:2"), "h3 mended")
 	w.cycle()
 	w.wantFollow("a:2", allHosts)
+}
+
+func TestNewHostsWaitForTheirTurnWithoutAnError(t *testing.T) {
+	w := newBrokenWorld(t)
+	w.commit(fleet("rollout: {canary: 1, monitor: 1m}", "a:1"), "start")
+	r := w.fail()
+	w.wantFollow("a:1", "h1")
+	for _, h := range r.Hosts {
+		if h.Err != nil {
+			t.Errorf("%s: %v", h.Name, h.Err)
+		}
+	}
+	w.wait(2 * time.Minute)
+	w.cycle()
+	w.wantFollow("a:1", allHosts)
 }
 
 func TestAHostThatRecoversLetsTheRollOutGoOn(t *testing.T) {

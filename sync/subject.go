@@ -41,7 +41,7 @@ func subject(commit string, hosts []*HostResult, records map[string]*state.Recor
 	case interrupted(hosts):
 		text = fmt.Sprintf("Stop half-way through %s on %s: %s", commit, where, summary(changes))
 	case len(failed) > 0:
-		text = fmt.Sprintf("Fail to deploy %s to %s: %s", commit, where, strings.Join(failed, "; "))
+		text = failureSubject(commit, hosts, records) + ": " + strings.Join(failed, "; ")
 	case len(changes) == 0 && deployed && !anyRecord(hosts):
 		text = fmt.Sprintf("Record what runs on %s", where)
 	case len(changes) == 0:
@@ -52,6 +52,23 @@ func subject(commit string, hosts []*HostResult, records map[string]*state.Recor
 		text = fmt.Sprintf("Repair %s: %s", where, summary(changes))
 	}
 	return cut(strings.Join(strings.Fields(text), " "))
+}
+
+// failureSubject says on which hosts a commit failed, and where it was deployed all the
+// same.
+func failureSubject(commit string, hosts []*HostResult, records map[string]*state.Record) string {
+	var good, bad []string
+	for _, h := range hosts {
+		if len(records[h.Name].Failures) > 0 {
+			bad = append(bad, h.Name)
+		} else {
+			good = append(good, h.Name)
+		}
+	}
+	if len(good) > 0 {
+		return fmt.Sprintf("Deploy %s to %s, fail on %s", commit, hostList(good), hostList(bad))
+	}
+	return fmt.Sprintf("Fail to deploy %s to %s", commit, hostList(bad))
 }
 
 // interrupted says whether we were told to stop, and nothing else went wrong.

@@ -23,7 +23,9 @@ type Syncer struct {
 
 	mu     stdsync.Mutex
 	commit *gitrepo.Commit
-	hosts  map[string]*memory
+	// rollout is where the last one stood.
+	rollout string
+	hosts   map[string]*memory
 	// unrecorded are the changes whose record could not be pushed yet, by host.
 	unrecorded map[string][]string
 }
