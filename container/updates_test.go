@@ -135,7 +135,7 @@ func TestConfigFilesDoWhatOnChangeSays(t *testing.T) {
 			if again := w.Containers()["web"].ID != id; again != tt.again {
 				t.Errorf("created again: %v, want %v", again, tt.again)
 			}
-			if restarted := w.Started("web") != started; restarted != tt.restarted {
+			if restarted := !w.Started("web").Equal(started); restarted != tt.restarted {
 				t.Errorf("restarted: %v, want %v", restarted, tt.restarted)
 			}
 			if signalled := slices.Equal(w.Signals("web"), []string{"SIGHUP"}); signalled != tt.signalled {
@@ -270,12 +270,12 @@ func TestADependantIsNotTouchedByAnUpdateOfWhatItNeeds(t *testing.T) {
 	w.mustDeploy(spec("db"), spec("app", dependsOn("db", container.Healthy)), spec("vpn"), spec("guest", network("container:vpn")))
 	app, guest := w.Started("app"), w.Started("guest")
 	w.mustDeploy(spec("db", image("db:2")), spec("app", dependsOn("db", container.Healthy)), spec("vpn", file("/etc/vpn.conf", "new")), spec("guest", network("container:vpn")))
-	if w.Started("app") != app {
+	if !w.Started("app").Equal(app) {
 		t.Error("the dependant was restarted")
 	}
 	w.SetStatus("vpn", types.StatusExited)
 	w.mustDeploy(spec("db", image("db:2")), spec("app", dependsOn("db", container.Healthy)), spec("vpn", file("/etc/vpn.conf", "new")), spec("guest", network("container:vpn")))
-	if w.Started("guest") == guest {
+	if w.Started("guest").Equal(guest) {
 		t.Error("who shares a namespace was not restarted with its owner")
 	}
 }
