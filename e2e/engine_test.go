@@ -67,7 +67,6 @@ func TestDiskFullWhilePulling(t *testing.T) {
 func TestRegistryThatStalls(t *testing.T) {
 	s := newScenario(t, "http")
 	ended := make(chan struct{})
-	t.Cleanup(func() { close(ended) })
 	s.names = append(s.names, "REGISTRY", serveRegistry(t, "stalls", 1<<20, func(h http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/blobs/") {
@@ -80,6 +79,8 @@ func TestRegistryThatStalls(t *testing.T) {
 			h.ServeHTTP(w, r)
 		})
 	}))
+	// Before the registry ends: it waits for its handlers.
+	t.Cleanup(func() { close(ended) })
 	s.commit("1-first")
 	s.deploy(0)
 	old := s.find("").ID
