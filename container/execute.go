@@ -166,7 +166,8 @@ const (
 
 // runUnit carries the steps out, and takes those that were done back, in reverse,
 // when one fails or the context is cancelled. From the first removal on there is
-// no way back, and none is needed: the replacement is ready by then.
+// no way back, and none is needed: the replacement is ready by then, and what cannot be
+// removed is tried again.
 func (e *executor) runUnit(ctx context.Context, unit Unit, started func()) error {
 	if err := e.missingImage(unit); err != nil {
 		return err
@@ -175,6 +176,9 @@ func (e *executor) runUnit(ctx context.Context, unit Unit, started func()) error
 	var tolerated error
 	lastStart := lastIndex(unit.Steps, ActionStart)
 	for i, s := range unit.Steps {
+		if s.Action == ActionRemove || s.Action == ActionPostStart {
+			undos = nil
+		}
 		var back undo
 		err := ctx.Err()
 		if err == nil || s.Done {
@@ -192,9 +196,6 @@ func (e *executor) runUnit(ctx context.Context, unit Unit, started func()) error
 		}
 		if err != nil {
 			return joinErrors(tolerated, e.undoUnit(ctx, unit, s, fmt.Errorf("%s: %w", s, err), undos))
-		}
-		if s.Action == ActionRemove || s.Action == ActionPostStart {
-			undos = nil
 		}
 		if i == lastStart {
 			started()

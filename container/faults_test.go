@@ -229,3 +229,19 @@ func TestACancelledDeployLeavesTheOldContainerRunning(t *testing.T) {
 		})
 	}
 }
+
+func TestAnOldContainerThatCannotBeRemovedUndoesNothing(t *testing.T) {
+	w := newWorld(t)
+	w.mustDeploy(spec("web"))
+	w.failOn("delete", func(string) bool { return true })
+	if err := w.deploy(spec("web", image("nginx:1.27"))); !errors.Is(err, errBoom) {
+		t.Fatalf("deploy: %v", err)
+	}
+	w.want("web=nginx:1.27", "web.gitsync-old=nginx:1.26(exited)")
+	if got := w.previous["web"].Container.Config.Image; got != "nginx:1.27" {
+		t.Errorf("recorded image %s, want the new one", got)
+	}
+	w.hooks, w.held = nil, map[string]string{"web": "it failed"}
+	_ = w.deploy(spec("web", image("nginx:1.27")))
+	w.want("web=nginx:1.27")
+}

@@ -38,7 +38,9 @@ func subject(commit string, hosts []*HostResult, records map[string]*state.Recor
 	where := hostList(names)
 	var text string
 	switch {
-	case interrupted(hosts):
+	case allFailWith(hosts, container.ErrSuperseded):
+		text = fmt.Sprintf("Give way to a newer commit than %s on %s", commit, where)
+	case allFailWith(hosts, context.Canceled):
 		text = fmt.Sprintf("Stop half-way through %s on %s: %s", commit, where, summary(changes))
 	case len(failed) > 0:
 		text = failureSubject(commit, hosts, records) + ": " + strings.Join(failed, "; ")
@@ -71,12 +73,13 @@ func failureSubject(commit string, hosts []*HostResult, records map[string]*stat
 	return fmt.Sprintf("Fail to deploy %s to %s", commit, hostList(bad))
 }
 
-// interrupted says whether we were told to stop, and nothing else went wrong.
-func interrupted(hosts []*HostResult) bool {
+// allFailWith says whether there are errors, and all of them are of one kind: that we
+// were told to stop, say.
+func allFailWith(hosts []*HostResult, target error) bool {
 	found := false
 	for _, h := range hosts {
 		for _, err := range flatten(h.Err) {
-			if !errors.Is(err, context.Canceled) {
+			if !errors.Is(err, target) {
 				return false
 			}
 			found = true
