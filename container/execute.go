@@ -58,6 +58,11 @@ var ErrHeld = errors.New("held back")
 // depends on, could not be deployed.
 var ErrDependency = errors.New("not deployed, since what it depends on failed")
 
+// ErrInterrupted means that an update which an earlier process had begun did not
+// succeed. Whoever stopped that process may have stopped the container too, so this
+// says nothing about the update: it was taken back, and is to be tried anew.
+var ErrInterrupted = errors.New("an interrupted update was taken back")
+
 // defaultParallel is how many units of a machine are carried out at once.
 const defaultParallel = 4
 
@@ -195,7 +200,11 @@ func (e *executor) runUnit(ctx context.Context, unit Unit, started func()) error
 			tolerated, err = joinErrors(tolerated, e.fail(s.Container, fmt.Errorf("%s: %w (update.failureAction: continue)", s, err))), nil
 		}
 		if err != nil {
-			return joinErrors(tolerated, e.undoUnit(ctx, unit, s, fmt.Errorf("%s: %w", s, err), undos))
+			err = fmt.Errorf("%s: %w", s, err)
+			if unit.Steps[0].Done {
+				err = fmt.Errorf("%w: %w", ErrInterrupted, err)
+			}
+			return joinErrors(tolerated, e.undoUnit(ctx, unit, s, err, undos))
 		}
 		if i == lastStart {
 			started()

@@ -2,10 +2,12 @@ package sync
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"slices"
 	"strings"
 
+	"github.com/gitsync/gitsync/container"
 	"github.com/gitsync/gitsync/layout"
 )
 
@@ -52,6 +54,9 @@ func (s *Syncer) Cycle(ctx context.Context) *Result {
 		)),
 		step{"record", c.record},
 	)
+	for _, h := range c.result.Hosts {
+		c.result.Again = c.result.Again || errors.Is(h.Err, container.ErrInterrupted)
+	}
 	c.report(ctx)
 	return c.result
 }

@@ -108,7 +108,7 @@ func (c *cycle) failuresOf(h *HostResult) map[string]state.FailedUpdate {
 // costsNothing says whether a failure disturbed no container, and is found again by
 // looking: it needs no pause.
 func costsNothing(err error) bool {
-	for _, target := range []error{container.ErrBlocked, container.ErrHeld, container.ErrDependency, context.Canceled} {
+	for _, target := range []error{container.ErrBlocked, container.ErrHeld, container.ErrDependency, container.ErrInterrupted, context.Canceled} {
 		if errors.Is(err, target) {
 			return true
 		}

@@ -34,6 +34,9 @@ type Result struct {
 	// Superseded says that a newer commit was seen while this one was deployed, so
 	// that the next cycle should come at once.
 	Superseded bool
+	// Again says that an update which an earlier process had begun was taken back, so
+	// that the next cycle should try it anew, at once.
+	Again bool
 	// Recorded is the commit subject that was written to the state branch; empty
 	// when nothing was to be recorded.
 	Recorded string

@@ -22,11 +22,12 @@ func (s *Syncer) Run(ctx context.Context, schedule Schedule) error {
 	}
 }
 
-// next says when the next cycle should come: at once when a newer commit is there,
-// and when a roll-out goes on; otherwise as the schedule says.
+// next says when the next cycle should come: at once when a newer commit is there or an
+// update is to be tried anew, and when a roll-out goes on; otherwise as the schedule
+// says.
 func (r *Result) next(scheduled, now time.Time) time.Time {
 	switch {
-	case r.Superseded:
+	case r.Superseded, r.Again:
 		return now
 	case r.Rollout != nil && !r.Rollout.Until.IsZero() && r.Rollout.Until.Before(scheduled):
 		return r.Rollout.Until
@@ -34,13 +35,13 @@ func (r *Result) next(scheduled, now time.Time) time.Time {
 	return scheduled
 }
 
-// Once runs one cycle, and more as long as a newer commit takes over or a roll-out
-// goes on by itself. It returns the last one's result.
+// Once runs one cycle, and more as long as a newer commit takes over, an interrupted
+// update is to be tried anew, or a roll-out goes on by itself. It returns the last one's result.
 func (s *Syncer) Once(ctx context.Context) *Result {
 	for {
 		result := s.Cycle(ctx)
 		goesOn := result.Rollout != nil && !result.Rollout.Until.IsZero()
-		if ctx.Err() != nil || !result.Superseded && !goesOn {
+		if ctx.Err() != nil || !result.Superseded && !result.Again && !goesOn {
 			return result
 		}
 		timer := time.NewTimer(result.next(s.opts.Now().Add(time.Second), s.opts.Now()).Sub(s.opts.Now()))

@@ -252,3 +252,34 @@ func TestAProtectedContainerNeedsTwoCommitsToGo(t *testing.T) {
 	w.cycle()
 	w.runs("db", "")
 }
+
+func TestAnUpdateThatWasInterruptedAndFailsIsTriedAnewAtOnce(t *testing.T) {
+	w := newBrokenWorld(t)
+	w.commit(map[string]string{web1: web("nginx:1.26")}, "start")
+	w.cycle()
+	w.commit(map[string]string{web1: web("app:2")}, "next")
+	dead := false
+	w.watched.Before = func(_ int, method, subject string) error {
+		dead = dead || method == "inspect" && w.machine.Containers()["web"].Image == "app:2"
+		if dead {
+			return errKilled
+		}
+		return nil
+	}
+	w.fail()
+	// Whoever killed it left the container in a bad way, too.
+	w.machine.Behave("app:2", memory.Behaviour{Health: types.HealthUnhealthy})
+	w.watched.Before = nil
+	w.watched.After = func(_ int, method, _ string) error {
+		if method == "delete" {
+			w.machine.Behave("app:2", memory.Behaviour{})
+		}
+		return nil
+	}
+	w.open(w.repo.Dir)
+	w.wait(time.Minute)
+	if r := w.syncer.Once(t.Context()); !r.Converged() {
+		t.Fatalf("it did not converge: %v", problems(r))
+	}
+	w.runs("web", "app:2")
+}
