@@ -58,10 +58,10 @@ var ErrHeld = errors.New("held back")
 // depends on, could not be deployed.
 var ErrDependency = errors.New("not deployed, since what it depends on failed")
 
-// ErrInterrupted means that an update which an earlier process had begun did not
-// succeed. Whoever stopped that process may have stopped the container too, so this
-// says nothing about the update: it was taken back, and is to be tried anew.
-var ErrInterrupted = errors.New("an interrupted update was taken back")
+// ErrInterrupted means that an update which another process had begun was in the way,
+// or did not succeed. Whoever stopped that process may have stopped the container too,
+// so this says nothing about the update: it was taken back, and is to be tried anew.
+var ErrInterrupted = errors.New("an interrupted update is in the way")
 
 // defaultParallel is how many units of a machine are carried out at once.
 const defaultParallel = 4

@@ -47,7 +47,7 @@ func (e *executor) create(ctx context.Context, s Step) (undo, error) {
 	maps.Copy(config.Labels, desired.Container.Config.Labels)
 	id, err := e.rt.Create(ctx, &config)
 	if err != nil {
-		return undo{}, e.explainTaken(ctx, s.Name, err)
+		return undo{}, e.explainTaken(ctx, s, err)
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -99,15 +99,20 @@ func (e *executor) carryVolumes(ctx context.Context, replaced string, config typ
 	return mounts, nil
 }
 
-// explainTaken says who has the name that the runtime refused.
-func (e *executor) explainTaken(ctx context.Context, name string, err error) error {
+// explainTaken says who has the name that the runtime refused. It may be a container of
+// ours that came after the look: of another gitsync, or of one that was killed while
+// the runtime was at work for it.
+func (e *executor) explainTaken(ctx context.Context, s Step, err error) error {
 	finder, ok := e.rt.(runtime.Finder)
 	if !ok || !errors.Is(err, runtime.ErrNameInUse) {
 		return err
 	}
-	row, findErr := finder.Find(ctx, name)
+	row, findErr := finder.Find(ctx, s.Name)
 	if findErr != nil {
 		return err
+	}
+	if e.origin != nil && e.origin.owns(row.Labels) && row.Labels[LabelContainer] == s.Container {
+		return fmt.Errorf("%w: another gitsync has just created it", ErrInterrupted)
 	}
 	return fmt.Errorf("%w: %s", err, takenText(row))
 }

@@ -25,6 +25,9 @@ const (
 
 // React says what an error needs.
 func React(err error) Reaction {
+	if errors.Is(err, container.ErrInterrupted) {
+		return Retry
+	}
 	for _, target := range []error{
 		gitrepo.ErrAuth, gitrepo.ErrHostKey, gitrepo.ErrPushRefused,
 		container.ErrBlocked, container.ErrNotOurs, runtime.ErrNameInUse, runtime.ErrPortInUse,
