@@ -37,6 +37,8 @@ type scenario struct {
 	dir    string
 	args   []string
 	env    []string
+	// volumes are those without a name that containers of the scenario had.
+	volumes map[string]bool
 	// names are the placeholders in the trees, each before what it stands for.
 	names []string
 }
@@ -78,9 +80,42 @@ func newScenarioOn(t *testing.T, transport string, engine *docker.Runtime, dir s
 		"IMAGE1", dockertest.Image(t, s.engine, "VERSION=1"), "IMAGE2", dockertest.Image(t, s.engine, "VERSION=2"),
 	}
 	s.names = append(s.names, names...)
+	// After the containers.
+	s.volumes = map[string]bool{}
+	t.Cleanup(s.removeVolumes)
 	dockertest.RemoveLabelled(t, s.engine, map[string]string{container.LabelHost: s.name})
+	t.Cleanup(s.noteVolumes)
 	t.Cleanup(s.removeManifests)
 	return s
+}
+
+// noteVolumes remembers the volumes without a name, which outlive their containers.
+func (s *scenario) noteVolumes() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	rows, err := s.engine.List(ctx, map[string]string{container.LabelHost: s.name})
+	if err != nil {
+		s.t.Errorf("look for volumes: %v", err)
+	}
+	for _, row := range rows {
+		details, err := s.engine.Inspect(ctx, row.ID)
+		if err != nil {
+			continue // it has just gone
+		}
+		for _, volume := range details.AnonymousVolumes {
+			s.volumes[volume] = true
+		}
+	}
+}
+
+func (s *scenario) removeVolumes() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	for volume := range s.volumes {
+		if err := s.engine.RemoveVolume(ctx, volume); err != nil {
+			s.t.Errorf("clean up: %v", err)
+		}
+	}
 }
 
 // removeManifests removes the lists of config files that were kept for this host.
@@ -186,6 +221,7 @@ func (s *scenario) gitsync(args ...string) (int, string) {
 func (s *scenario) deploy(wantCode int) string {
 	s.t.Helper()
 	code, output := s.gitsync("run", "--once")
+	s.noteVolumes()
 	if code != wantCode {
 		s.t.Fatalf("run --once exits with %d, want %d:\n%s", code, wantCode, output)
 	}
