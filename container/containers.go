@@ -46,7 +46,7 @@ type Containers struct {
 	// their updates are taken back, since a newer desired state is to be deployed.
 	Superseded <-chan struct{} `json:"-"`
 	// Progress, when set, is told how far pulls are. It may be called for several
-	// machines at once.
+	// images at once.
 	Progress func(runtime.PullProgress) `json:"-"`
 }
 

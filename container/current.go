@@ -61,6 +61,12 @@ func makeCurrent(rows []types.ContainerSummary, origin *Origin, previous, desire
 		}
 		current.Containers[key] = current.Containers[key].with(row, want)
 	}
+	for key, i := range current.Containers {
+		if i.New != nil && i.Main == nil && i.Old == nil && !strings.HasSuffix(i.New.Name, suffixNew) {
+			// It replaces nobody: a person renamed it.
+			current.Containers[key] = Instances{Main: i.New}
+		}
+	}
 	return current
 }
 

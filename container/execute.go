@@ -19,8 +19,8 @@ import (
 const (
 	// stepGrace is how long the step in hand may go on after a cancellation.
 	stepGrace = 5 * time.Second
-	// cleanupTimeout bounds what must be done although the context is over: undoing
-	// a unit, removing a helper.
+	// cleanupTimeout bounds the removal of a helper, which must be done although the
+	// context is over.
 	cleanupTimeout = 60 * time.Second
 	// reportTimeout bounds the look at a container that did not become ready.
 	reportTimeout = 10 * time.Second
@@ -258,14 +258,12 @@ func (e *executor) failUnit(unit Unit, key string, err error) error {
 
 func (e *executor) undoUnit(ctx context.Context, unit Unit, at Step, err error, undos []undo) error {
 	log := zerolog.Ctx(ctx)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
-	defer cancel()
 	slices.Reverse(undos)
 	slices.SortStableFunc(undos, func(a, b undo) int { return a.turn - b.turn })
 	undone := true
 	for _, u := range undos {
 		log.Warn().Str("host", e.name).Str("container", at.Container).Str("step", u.what).Msg("undo")
-		if undoErr := u.run(ctx); undoErr != nil {
+		if undoErr := e.undo(ctx, unit, u); undoErr != nil {
 			err, undone = fmt.Errorf("%w; and to undo it, %s: %w", err, u.what, undoErr), false
 		}
 	}
@@ -278,6 +276,19 @@ func (e *executor) undoUnit(ctx context.Context, unit Unit, at Step, err error, 
 		key = unit.Steps[len(unit.Steps)-1].Container
 	}
 	return e.failUnit(unit, key, err)
+}
+
+// undo takes one step back, although the context may be over. It has the time of the
+// unit's slowest stop: a bound for all of them would run out before the old container
+// is started.
+func (e *executor) undo(ctx context.Context, unit Unit, u undo) error {
+	bound := stepTimeout
+	for _, s := range unit.Steps {
+		bound = max(bound, e.timeout(Step{Action: ActionStop, Container: s.Container}))
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), bound)
+	defer cancel()
+	return u.run(ctx)
 }
 
 // step carries one step out and returns what takes it back. A step that was done

@@ -146,11 +146,8 @@ func (s Step) String() string {
 	case ActionSignal:
 		return "send " + s.Signal + " to " + s.Name
 	case ActionWait:
-		switch s.Condition {
-		case Completed:
+		if s.Condition == Completed {
 			return "wait until " + s.Name + " has ended with 0"
-		case Started:
-			return "wait until " + s.Name + " runs"
 		}
 		return "wait until " + s.Name + " is ready"
 	}

@@ -155,12 +155,14 @@ func (e *executor) start(ctx context.Context, s Step, id string) (undo, error) {
 	before := e.state[s.Container]
 	e.mu.Unlock()
 	replaces := s.Instance == Created || s.Done
+	wasPending := before != nil && before.ReadyPending
 	back := undo{}
 	if !s.Keep {
 		back = undo{what: "stop " + s.Name, run: func(ctx context.Context) error {
 			if replaces {
 				e.putBack(s.Container, before)
 			}
+			e.setPending(s.Container, wasPending)
 			return notFoundIsFine(e.rt.Stop(ctx, id))
 		}}
 	}
@@ -196,19 +198,24 @@ func (e *executor) putBack(key string, before *HostConfiguredContainer) {
 // waitReady waits, and remembers while it does that the container is not known to
 // be ready.
 func (e *executor) waitReady(ctx context.Context, s Step, id string) error {
-	pending := func(is bool) {
-		e.mu.Lock()
-		defer e.mu.Unlock()
-		if c := e.state[s.Container]; c != nil && s.Condition == "" {
-			c.ReadyPending = is
-		}
+	if s.Condition != "" {
+		return e.wait(ctx, s, id)
 	}
-	pending(true)
+	e.setPending(s.Container, true)
 	err := e.wait(ctx, s, id)
 	if err == nil {
-		pending(false)
+		e.setPending(s.Container, false)
 	}
 	return err
+}
+
+// setPending records whether a container is still to become ready.
+func (e *executor) setPending(key string, pending bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if c := e.state[key]; c != nil {
+		c.ReadyPending = pending
+	}
 }
 
 // signal tells a container that its files changed. Taking that back tells it again,
@@ -218,7 +225,11 @@ func (e *executor) signal(ctx context.Context, s Step, id string) (undo, error) 
 	if !ok {
 		return undo{}, errors.New("this runtime sends no signals")
 	}
+	e.mu.Lock()
+	wasPending := e.state[s.Container] != nil && e.state[s.Container].ReadyPending
+	e.mu.Unlock()
 	back := undo{what: "send " + s.Signal + " to " + s.Name + " again", turn: turnStart, run: func(ctx context.Context) error {
+		e.setPending(s.Container, wasPending)
 		err := signaler.Signal(ctx, id, s.Signal)
 		if errors.Is(err, runtime.ErrNotRunning) {
 			err = e.rt.Start(ctx, id)
@@ -336,9 +347,19 @@ func (e *executor) writeFiles(ctx context.Context, s Step) (undo, error) {
 func (e *executor) writeRecorded(ctx context.Context, s Step) (undo, error) {
 	deployed := e.previous[s.Container]
 	helper := e.helper(deployed)
+	if err := helper.refuseLinks(ctx, s.Paths); err != nil {
+		return undo{}, err
+	}
+	owned, err := helper.owned(ctx)
+	if err != nil {
+		return undo{}, err
+	}
 	var files []*types.File
 	for _, p := range s.Paths {
-		files = append(files, deployed.desiredFile(p))
+		// The record alone makes no file ours.
+		if owned[p] {
+			files = append(files, deployed.desiredFile(p))
+		}
 	}
 	if s.Done {
 		return e.restoral(helper, files), nil

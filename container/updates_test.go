@@ -8,10 +8,12 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gitsync/gitsync/container"
 	"github.com/gitsync/gitsync/container/types"
+	"github.com/gitsync/gitsync/runtime"
 	"github.com/gitsync/gitsync/runtime/memory"
 	"github.com/gitsync/gitsync/runtime/runtimetest"
 )
@@ -370,4 +372,63 @@ func TestAnUpdateThatCannotWorkIsRefused(t *testing.T) {
 			t.Errorf("validate: %v, want %q", err, want)
 		}
 	}
+}
+
+func TestARestartThatIsHeldBackIsStillKeptUp(t *testing.T) {
+	w := newWorld(t)
+	w.mustDeploy(spec("web", file("/etc/web.conf", "old")))
+	w.watch(&runtimetest.Watched{After: func(_ int, method, _ string) error {
+		if f, _ := w.HostFile("/etc/web.conf"); method == "copy" {
+			w.Behave("nginx:1.26", map[bool]memory.Behaviour{true: {Ends: true}}[f.Content == "new"])
+		}
+		return nil
+	}})
+	if err := w.deploy(spec("web", file("/etc/web.conf", "new"))); !errors.Is(err, container.ErrNotReady) {
+		t.Fatalf("deploy: %v, want ErrNotReady", err)
+	}
+	w.want("web=nginx:1.26")
+	w.held = map[string]string{"web": "it failed"}
+	w.SetStatus("web", types.StatusExited)
+	if err := w.deploy(spec("web", file("/etc/web.conf", "new"))); !errors.Is(err, container.ErrHeld) {
+		t.Errorf("deploy: %v, want ErrHeld", err)
+	}
+	w.want("web=nginx:1.26")
+	w.wantFile("/etc/web.conf", "old")
+}
+
+func TestAnUndoWithSlowStopsBringsTheOldContainerBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		slow := func(m *container.HostConfiguredContainer) {
+			m.Container.Config.StopTimeout = types.Duration(2 * time.Minute)
+		}
+		w.Behave("sick:1", memory.Behaviour{Health: types.HealthUnhealthy})
+		w.mustDeploy(spec("web", slow))
+		w.watch(&runtimetest.Watched{Before: func(_ int, method, _ string) error {
+			if method == "stop" {
+				<-time.After(100 * time.Second)
+			}
+			return nil
+		}})
+		if err := w.deploy(spec("web", image("sick:1"), slow)); !errors.Is(err, container.ErrNotReady) {
+			t.Fatalf("deploy: %v, want ErrNotReady", err)
+		}
+		w.want("web=nginx:1.26")
+	})
+}
+
+func TestAContainerThatAPersonNamedInOtherLettersGetsItsNameBack(t *testing.T) {
+	w := newWorld(t)
+	w.mustDeploy(spec("web", network("backend"), volume("", "/cache")))
+	w.put("web", "/cache")
+	id := w.Containers()["web"].ID
+	rt, _, _ := w.connect(t.Context(), spec("x").Host, container.RuntimeConfig{})
+	if err := rt.(runtime.Renamer).Rename(t.Context(), id, "WEB"); err != nil {
+		t.Fatal(err)
+	}
+	w.mustDeploy(spec("web", network("backend"), volume("", "/cache")))
+	if got := w.Containers()["web"].ID; got != id {
+		t.Errorf("web is %q, want the same %s", got, id)
+	}
+	w.wantData("web", "/cache")
 }

@@ -24,6 +24,8 @@ type cycle struct {
 	// settings are those of gitsync.yaml, and names those of all hosts in the repo.
 	settings layout.Settings
 	names    []string
+	// trees are the hashes of the hosts' directories, where there is a roll-out.
+	trees map[string]string
 }
 
 // step is a part of a cycle. When it fails the rest is not done.
@@ -109,11 +111,7 @@ func (c *cycle) stage(context.Context) error {
 			turns[h.Name] = h
 		}
 	}
-	states, err := c.turnStates(turns)
-	if err != nil {
-		return err
-	}
-	if _, status := nextTurn(*c.settings.Rollout, states, c.opts.Now()); len(status.Waiting)+len(status.Failed) > 0 {
+	if _, status := nextTurn(*c.settings.Rollout, c.turnStates(turns), c.opts.Now()); len(status.Waiting)+len(status.Failed) > 0 {
 		c.result.Rollout = &status
 	}
 	return nil

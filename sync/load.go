@@ -28,6 +28,9 @@ func (c *cycle) load(ctx context.Context) error {
 		return fmt.Errorf("load %s: %w", c.where(), err)
 	}
 	c.settings, c.names, c.result.Mistakes = repo.Settings, repo.Names, repo.Mistakes()
+	if err := c.loadTrees(); err != nil {
+		return err
+	}
 	for _, invalid := range repo.Invalid {
 		c.result.Invalid = append(c.result.Invalid, invalid.Name)
 	}
@@ -47,6 +50,24 @@ func (c *cycle) load(ctx context.Context) error {
 		return err
 	}
 	c.announce(ctx)
+	return nil
+}
+
+// loadTrees looks the hashes of all hosts' directories up where a roll-out needs them,
+// before hosts are deployed: then the store may be written to.
+func (c *cycle) loadTrees() error {
+	tree, ok := c.tree.(hashedTree)
+	if c.settings.Rollout == nil || !ok {
+		return nil
+	}
+	c.trees = map[string]string{}
+	for _, name := range c.names {
+		hash, err := tree.TreeHash("hosts/" + name)
+		if err != nil {
+			return fmt.Errorf("look up the tree of host %s: %w", name, err)
+		}
+		c.trees[name] = hash
+	}
 	return nil
 }
 

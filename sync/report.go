@@ -9,6 +9,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/gitsync/gitsync/container"
+	"github.com/gitsync/gitsync/state"
 )
 
 // report logs what the cycle came to. What an earlier cycle has said already, and
@@ -77,8 +78,9 @@ func (c *cycle) reportHost(log *zerolog.Logger, h *HostResult, commit string) {
 	case h.waitsForTurn && h.Err == nil:
 		log.Debug().Str("host", h.Name).Str("commit", commit).Msg("waits for its turn")
 	case h.Err != nil:
+		failures := c.failuresOf(h)
 		for _, err := range flatten(h.Err) {
-			c.reportError(log, h, err)
+			c.reportError(log, h, err, failures)
 		}
 	case h.Checked && h.Plan.Empty():
 		log.Debug().Str("host", h.Name).Str("commit", commit).Msg("nothing to do")
@@ -89,7 +91,7 @@ func (c *cycle) reportHost(log *zerolog.Logger, h *HostResult, commit string) {
 
 // reportError logs an error of a host, and what the container said that it is about.
 // One that is held back since an earlier cycle was told then.
-func (c *cycle) reportError(log *zerolog.Logger, h *HostResult, err error) {
+func (c *cycle) reportError(log *zerolog.Logger, h *HostResult, err error, failures map[string]state.FailedUpdate) {
 	var failure *container.Failure
 	key := ""
 	if errors.As(err, &failure) {
@@ -104,9 +106,9 @@ func (c *cycle) reportError(log *zerolog.Logger, h *HostResult, err error) {
 	case errors.Is(err, container.ErrSuperseded):
 		event = log.Info()
 	}
-	if f, ok := c.failuresOf(h)[key]; ok && !f.NextAttempt.IsZero() {
+	if f, ok := failures[key]; ok && !f.NextAttempt.IsZero() {
 		event = event.Time("next", f.NextAttempt)
-	} else if key == "" && hostFailure(h.Err) != nil {
+	} else if key == "" {
 		event = event.Time("next", h.memory.next)
 	}
 	event.Err(err).Str("host", h.Name).Str("reaction", string(React(err))).Msg("host did not converge")

@@ -12,6 +12,7 @@ import (
 	"github.com/gitsync/gitsync/container"
 	"github.com/gitsync/gitsync/container/types"
 	"github.com/gitsync/gitsync/layout"
+	"github.com/gitsync/gitsync/state"
 )
 
 // Rollout says where a roll-out stands. There is one while gitsync.yaml asks for it
@@ -47,8 +48,9 @@ type turnState struct {
 	name string
 	// mine says that this gitsync handles the host.
 	mine bool
-	// pending says that the host does not follow the commit yet.
-	pending bool
+	// pending says that the host does not follow the commit yet, and older that the
+	// commit does not change it.
+	pending, older bool
 	// failed says that one of its containers could not be deployed, or does not run
 	// well; unreachable that the host did not answer.
 	failed, unreachable bool
@@ -56,7 +58,8 @@ type turnState struct {
 }
 
 // nextTurn says which hosts follow now. It is a pure function: the roll-out has no
-// memory besides the records of the hosts.
+// memory besides the records of the hosts. What failed with an older commit holds
+// nobody up, unless it is a canary.
 func nextTurn(settings layout.Rollout, hosts []turnState, now time.Time) (turn []string, status Rollout) {
 	canaries := settings.Canary
 	if len(canaries) == 0 {
@@ -65,9 +68,12 @@ func nextTurn(settings layout.Rollout, hosts []turnState, now time.Time) (turn [
 		}
 	}
 	var pending, pendingCanaries []string
-	reachable, canariesDone := 0, time.Time{}
+	taking, reachable, canariesDone := 0, 0, time.Time{}
 	for _, h := range hosts {
 		isCanary := slices.Contains(canaries, h.name)
+		if h.older && (!isCanary || !h.failed) {
+			continue
+		}
 		switch {
 		case h.failed:
 			status.Failed = append(status.Failed, h.name)
@@ -80,6 +86,9 @@ func nextTurn(settings layout.Rollout, hosts []turnState, now time.Time) (turn [
 			pendingCanaries = append(pendingCanaries, h.name)
 		} else if h.pending && !h.unreachable && h.mine {
 			pending = append(pending, h.name)
+		}
+		if isCanary {
+			taking++
 		}
 		if isCanary && !h.unreachable {
 			reachable++
@@ -97,9 +106,9 @@ func nextTurn(settings layout.Rollout, hosts []turnState, now time.Time) (turn [
 		status.Stopped = hostList(status.Failed) + " failed"
 	case len(pendingCanaries) > 0:
 		turn = pendingCanaries
-	case len(canaries) > 0 && reachable == 0:
+	case taking > 0 && reachable == 0:
 		status.Stopped = "no canary can be reached"
-	case len(canaries) > 0 && now.Before(watched):
+	case taking > 0 && now.Before(watched):
 		status.Until = watched
 	default:
 		turn = pending
@@ -131,17 +140,19 @@ func (c *cycle) onHosts(steps ...hostStep) step {
 			return nil
 		})
 		if c.settings.Rollout != nil {
-			group.Go(func() error { return c.rollOut(ctx, slots, turns, steps) })
+			group.Go(func() error {
+				c.rollOut(ctx, slots, turns, steps)
+				return nil
+			})
 		}
 		return group.Wait()
 	}}
 }
 
-// takesTurn says whether a host is part of the roll-out: a commit changed it, its
-// update failed, or it is a canary, which is looked at before the others follow.
+// takesTurn says whether a host is looked at before others follow: the commit changes
+// it, or has; its update failed; or it is a canary by name.
 func (c *cycle) takesTurn(h *HostResult) bool {
-	return h.pending() || len(h.known()) > 0 || slices.Contains(c.settings.Rollout.Canary, h.Name) ||
-		len(c.settings.Rollout.Canary) == 0 && slices.Index(c.names, h.Name) < c.settings.Rollout.CanaryCount
+	return h.pending() || c.follows(h.Record) || len(h.known()) > 0 || slices.Contains(c.settings.Rollout.Canary, h.Name)
 }
 
 // pending says whether the host does not follow the commit yet.
@@ -168,7 +179,7 @@ func (c *cycle) handle(ctx context.Context, slots chan struct{}, hosts []*HostRe
 
 // rollOut lets hosts follow turn by turn. Those whose turn does not come in this
 // cycle are kept up as they are.
-func (c *cycle) rollOut(ctx context.Context, slots chan struct{}, turns map[string]*HostResult, steps []hostStep) error {
+func (c *cycle) rollOut(ctx context.Context, slots chan struct{}, turns map[string]*HostResult, steps []hostStep) {
 	var settled []*HostResult
 	for _, h := range turns {
 		if !h.pending() {
@@ -177,11 +188,7 @@ func (c *cycle) rollOut(ctx context.Context, slots chan struct{}, turns map[stri
 	}
 	c.handle(ctx, slots, settled, steps)
 	for ctx.Err() == nil {
-		states, err := c.turnStates(turns)
-		if err != nil {
-			return err
-		}
-		turn, status := nextTurn(*c.settings.Rollout, states, c.opts.Now())
+		turn, status := nextTurn(*c.settings.Rollout, c.turnStates(turns), c.opts.Now())
 		c.result.Rollout = &status
 		var now []*HostResult
 		for _, name := range turn {
@@ -205,67 +212,64 @@ func (c *cycle) rollOut(ctx context.Context, slots chan struct{}, turns map[stri
 		}
 	}
 	c.handle(ctx, slots, rest, steps)
-	return nil
 }
 
-// turnStates says how far each host of the repo is: from this cycle, or, for hosts
+// turnStates says how far the hosts are that take part: from this cycle, or, for those
 // that others handle, from their records.
-func (c *cycle) turnStates(turns map[string]*HostResult) ([]turnState, error) {
+func (c *cycle) turnStates(turns map[string]*HostResult) []turnState {
+	mine := map[string]bool{}
+	for _, h := range c.result.Hosts {
+		mine[h.Name] = true
+	}
 	var states []turnState
 	for _, name := range c.names {
-		h := turns[name]
-		if h == nil {
-			i := slices.IndexFunc(c.result.Hosts, func(other *HostResult) bool { return other.Name == name })
-			if i >= 0 {
-				if r := c.result.Hosts[i].Record; r != nil && c.result.Commit != nil && r.SourceCommit == string(c.result.Commit.Hash) {
-					states = append(states, turnState{name: name, mine: true, since: r.DeployedAt})
-				}
-				continue // otherwise the commit does not change it
-			}
-			s, err := c.recordedTurn(name)
-			if err != nil {
-				return nil, err
-			}
-			if s != nil {
-				states = append(states, *s)
-			}
-			continue
+		if h := turns[name]; h != nil {
+			states = append(states, c.handledTurn(h))
+		} else if !mine[name] {
+			states = append(states, c.recordedTurn(name)...)
 		}
-		s := turnState{name: name, mine: true, pending: h.pending() && !h.handled}
-		if h.Record != nil {
-			s.since = h.Record.DeployedAt
-		}
-		if h.handled {
-			s.failed = c.spoilt(h)
-			s.unreachable = !h.Checked
-			s.pending = h.pending() && s.unreachable
-			if h.pending() {
-				s.since = c.opts.Now()
-			}
-		}
-		states = append(states, s)
 	}
-	return states, nil
+	return states
+}
+
+// handledTurn is what this cycle tells of a host.
+func (c *cycle) handledTurn(h *HostResult) turnState {
+	s := turnState{name: h.Name, mine: true, older: !h.pending() && !c.follows(h.Record), pending: h.pending() && !h.handled}
+	if h.Record != nil {
+		s.since = h.Record.DeployedAt
+	}
+	if h.handled {
+		s.failed = c.spoilt(h)
+		s.unreachable = !h.Checked
+		s.pending = h.pending() && s.unreachable
+		if h.pending() {
+			s.since = c.opts.Now()
+		}
+	}
+	return s
 }
 
 // recordedTurn is what the state branch tells of a host that another gitsync
-// handles.
-func (c *cycle) recordedTurn(name string) (*turnState, error) {
-	tree, ok := c.tree.(hashedTree)
-	if c.state == nil || !ok {
-		return nil, nil
-	}
-	hash, err := tree.TreeHash("hosts/" + name)
-	if err != nil {
-		return nil, err
+// handles: nothing, or one state.
+func (c *cycle) recordedTurn(name string) []turnState {
+	if c.state == nil || c.trees == nil {
+		return nil
 	}
 	record, err := c.state.Record(name)
 	if err != nil || record == nil {
-		return &turnState{name: name, pending: true}, nil //nolint:nilerr // what cannot be read has not followed
+		// What cannot be read has not followed.
+		return []turnState{{name: name, pending: true}}
 	}
-	s := &turnState{name: name, pending: record.Tree != hash, since: record.DeployedAt}
-	s.failed = !s.pending && len(record.Failures) > 0
-	return s, nil
+	pending := record.Tree != c.trees[name]
+	return []turnState{{
+		name: name, pending: pending, older: !pending && !c.follows(record),
+		failed: !pending && len(record.Failures) > 0, since: record.DeployedAt,
+	}}
+}
+
+// follows says whether it was this commit that was deployed to a host last.
+func (c *cycle) follows(record *state.Record) bool {
+	return record != nil && c.result.Commit != nil && record.SourceCommit == string(c.result.Commit.Hash)
 }
 
 // spoilt says whether a host that was looked at has a container that could not be

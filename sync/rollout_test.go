@@ -129,6 +129,34 @@ func TestNewHostsWaitForTheirTurnWithoutAnError(t *testing.T) {
 	w.wantFollow("a:1", allHosts)
 }
 
+func TestCanariesByCountAreOfTheHostsThatACommitChanges(t *testing.T) {
+	w := startFleet(t)
+	files := fleet("rollout: {canary: 1, monitor: 10m}", "a:1", "h4", "a:2", "h5", "a:2", "h6", "a:2")
+	w.commit(files, "the last three")
+	r := w.fail()
+	w.wantFollow("a:2", "h4")
+	if want := "roll-out: 1 of 3 hosts done, the canaries are watched until 04:15:06 UTC; waiting: h5, h6"; r.Rollout == nil || r.Rollout.String() != want {
+		t.Errorf("it stands at %v, want %q", r.Rollout, want)
+	}
+	w.wait(11 * time.Minute)
+	w.cycle()
+	w.wantFollow("a:2", "h4 h5 h6")
+}
+
+func TestWhatFailedWithAnOlderCommitHoldsUpNoneButACanary(t *testing.T) {
+	for broken, follow := range map[string]string{"h3": "h6", "h1": ""} {
+		t.Run(broken+" is broken", func(t *testing.T) {
+			w := startFleet(t)
+			settings := "rollout: {canary: [h1]}"
+			w.commit(fleet(settings, "a:1", broken, crash), "broken")
+			w.fail()
+			w.commit(fleet(settings, "a:1", broken, crash, "h6", "a:2"), "something else")
+			w.fail()
+			w.wantFollow("a:2", follow)
+		})
+	}
+}
+
 func TestAHostThatRecoversLetsTheRollOutGoOn(t *testing.T) {
 	w := startFleet(t)
 	w.commit(fleet("rollout: {parallelism: 1}", crash), "cannot work yet")

@@ -1,12 +1,10 @@
 package demo
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"os"
 	"os/exec"
-	"path/filepath"
 
 	"github.com/gitsync/gitsync/runtime/memory"
 )
@@ -14,26 +12,9 @@ import (
 // breakUpdate commits what cannot work, and shows that the old container serves on.
 func (d *tour) breakUpdate(ctx context.Context) error {
 	d.chapter("Commit what cannot work, and see it taken back")
-	name := filepath.Join(d.clone(), "hosts", "web1", "containers.yaml")
-	good, err := os.ReadFile(name)
+	const setting = "      WHOAMI_NAME: hello\n"
+	good, err := d.edit(ctx, "Set the port", setting, setting+"      WHOAMI_PORT_NUMBER: eighty\n")
 	if err != nil {
-		return err
-	}
-	setting := []byte("      WHOAMI_NAME: hello\n")
-	broken := bytes.Replace(good, setting, append(setting, []byte("      WHOAMI_PORT_NUMBER: eighty\n")...), 1)
-	if bytes.Equal(broken, good) {
-		return errors.New("hello has no WHOAMI_NAME in examples/repo")
-	}
-	if err := os.WriteFile(name, broken, 0o644); err != nil {
-		return err
-	}
-	d.show("git", "diff", "--unified=0")
-	output, err := run(ctx, d.clone(), gitEnv, "git", "diff", "--unified=0")
-	if err != nil {
-		return err
-	}
-	d.print(output)
-	if err := d.commit(ctx, "Set the port"); err != nil {
 		return err
 	}
 	if err := d.behave(memory.Behaviour{Ends: true, ExitCode: 1, Logs: "unknown port eighty\n"}); err != nil {
@@ -49,7 +30,7 @@ func (d *tour) breakUpdate(ctx context.Context) error {
 	if err := d.behave(memory.Behaviour{}); err != nil {
 		return err
 	}
-	if err := os.WriteFile(name, good, 0o644); err != nil {
+	if err := os.WriteFile(d.containers(), good, 0o644); err != nil {
 		return err
 	}
 	if err := d.commit(ctx, "Take it back"); err != nil {
@@ -77,12 +58,8 @@ func (d *tour) behave(b memory.Behaviour) error {
 	if !d.memory {
 		return nil
 	}
-	files, err := filepath.Glob(filepath.Join(d.dir, "data", "memory", "*.json"))
-	if err != nil || len(files) != 1 {
-		return errors.Join(err, errors.New("find the file of the memory runtime"))
-	}
-	config := &memory.Config{File: files[0]}
-	if _, err := config.New(); err != nil {
+	config, _, err := d.inMemory()
+	if err != nil {
 		return err
 	}
 	config.World.Behave(secondImage, b)

@@ -85,22 +85,7 @@ func (d *tour) deploy(ctx context.Context) error {
 
 func (d *tour) change(ctx context.Context) error {
 	d.chapter("Change it by a commit")
-	name := filepath.Join(d.clone(), "hosts", "web1", "containers.yaml")
-	data, err := os.ReadFile(name)
-	if err != nil {
-		return err
-	}
-	changed := bytes.ReplaceAll(data, []byte(firstImage), []byte(secondImage))
-	if err := os.WriteFile(name, changed, 0o644); err != nil {
-		return err
-	}
-	d.show("git", "diff", "--unified=0")
-	output, err := run(ctx, d.clone(), gitEnv, "git", "diff", "--unified=0")
-	if err != nil {
-		return err
-	}
-	d.print(output)
-	if err := d.commit(ctx, "Move hello to v2"); err != nil {
+	if _, err := d.edit(ctx, "Move hello to v2", firstImage, secondImage); err != nil {
 		return err
 	}
 	if err := d.gitsync(ctx, "plan"); err != nil {
@@ -110,6 +95,34 @@ func (d *tour) change(ctx context.Context) error {
 		return err
 	}
 	return d.ask(ctx, "18081", "v2")
+}
+
+// edit replaces text in the containers of web1, shows the difference and commits it. It
+// returns what the file was.
+func (d *tour) edit(ctx context.Context, subject, old, changed string) ([]byte, error) {
+	name := d.containers()
+	before, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	after := bytes.ReplaceAll(before, []byte(old), []byte(changed))
+	if bytes.Equal(after, before) {
+		return nil, fmt.Errorf("examples/repo has no %q for web1", old)
+	}
+	if err := os.WriteFile(name, after, 0o644); err != nil {
+		return nil, err
+	}
+	d.show("git", "diff", "--unified=0")
+	output, err := run(ctx, d.clone(), gitEnv, "git", "diff", "--unified=0")
+	if err != nil {
+		return nil, err
+	}
+	d.print(output)
+	return before, d.commit(ctx, subject)
+}
+
+func (d *tour) containers() string {
+	return filepath.Join(d.clone(), "hosts", "web1", "containers.yaml")
 }
 
 // breakAndRepair lets the daemon run, removes a container behind its back, and

@@ -76,11 +76,7 @@ func (d *tour) world() (hands, error) {
 	if !d.memory {
 		return d.engine, nil
 	}
-	files, err := filepath.Glob(filepath.Join(d.dir, "data", "memory", "*.json"))
-	if err != nil || len(files) != 1 {
-		return nil, errors.Join(err, errors.New("find the file of the memory runtime"))
-	}
-	rt, err := (&memory.Config{File: files[0]}).New()
+	_, rt, err := d.inMemory()
 	if err != nil {
 		return nil, err
 	}
@@ -92,4 +88,15 @@ func (d *tour) world() (hands, error) {
 		runtime.Finder
 		runtime.Runtime
 	}{finder, rt}, nil
+}
+
+// inMemory returns the memory runtime of the host, and its configuration.
+func (d *tour) inMemory() (*memory.Config, runtime.Runtime, error) {
+	files, err := filepath.Glob(filepath.Join(d.dir, "data", "memory", "*.json"))
+	if err != nil || len(files) != 1 {
+		return nil, nil, errors.Join(err, errors.New("find the file of the memory runtime"))
+	}
+	config := &memory.Config{File: files[0]}
+	rt, err := config.New()
+	return config, rt, err
 }

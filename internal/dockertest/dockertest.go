@@ -36,13 +36,19 @@ func Require(t testing.TB) *docker.Runtime {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	if _, err := engine.List(ctx, map[string]string{"io.gitsync.test": "none"}); err != nil {
-		if os.Getenv("GITSYNC_REQUIRE_DOCKER") != "" {
-			t.Fatalf("Docker is required: %v", err)
-		}
-		t.Skipf("this test needs Docker: %v", err)
+		missing(t, "this test needs Docker: %v", err)
 	}
 	t.Cleanup(func() { _ = engine.Close() })
 	return engine
+}
+
+// missing skips the test, or fails it where GITSYNC_REQUIRE_DOCKER is set.
+func missing(t testing.TB, format string, args ...any) {
+	t.Helper()
+	if os.Getenv("GITSYNC_REQUIRE_DOCKER") != "" {
+		t.Fatalf(format, args...)
+	}
+	t.Skipf(format, args...)
 }
 
 // Name returns a name that nobody else has.
@@ -154,8 +160,8 @@ func Network(t testing.TB) string {
 	return name
 }
 
-// Socket returns the path of the engine's socket, or skips the test where the engine
-// is reached otherwise.
+// Socket returns the path of the engine's socket. Where the engine is reached otherwise
+// the test is skipped, or fails where GITSYNC_REQUIRE_DOCKER is set.
 func Socket(t testing.TB) string {
 	t.Helper()
 	Require(t)
@@ -165,7 +171,7 @@ func Socket(t testing.TB) string {
 	}
 	socket, ok := strings.CutPrefix(host, "unix://")
 	if !ok {
-		t.Skipf("this test needs the engine's socket, not %s", host)
+		missing(t, "this test needs the engine's socket, not %s", host)
 	}
 	return socket
 }

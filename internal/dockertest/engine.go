@@ -37,10 +37,7 @@ func StartEngine(t testing.TB, disk int64) *Engine {
 	Require(t)
 	for _, tool := range []string{"dockerd", "ip", "mount"} {
 		if _, err := exec.LookPath(tool); err != nil || os.Geteuid() != 0 {
-			if os.Getenv("GITSYNC_REQUIRE_DOCKER") != "" {
-				t.Fatalf("an engine of our own needs %s and root: %v", tool, err)
-			}
-			t.Skipf("this test needs %s and root: %v", tool, err)
+			missing(t, "this test needs %s and root: %v", tool, err)
 		}
 	}
 	dir, err := os.MkdirTemp("", "gitsync-engine-")
