@@ -49,7 +49,7 @@ func newClaims() *claims {
 
 // by names who has the claim, as a person of the given host finds it.
 func (c claim) by(host string) string {
-	at := Mistake{File: c.file, Line: c.at.line, Column: c.at.column}.Position()
+	at := c.at.mistake(c.file, "", "").Position()
 	if c.host == host {
 		return fmt.Sprintf("container %s (%s)", quoted(c.container), at)
 	}

@@ -21,7 +21,7 @@ var configFileSchema = schema[configFile]{
 
 func decodeConfigFiles(d *decoder, what string, n *yaml.Node, e *entry) {
 	for _, p := range d.pairs(what, n) {
-		f := configFile{path: p.key.Value, at: positionOf(p.key)}
+		f := configFile{path: p.key.Value, at: d.at(p.key)}
 		hostPath(d, p.key)
 		name := "config file " + quoted(f.path)
 		value := resolve(p.value)
@@ -89,7 +89,7 @@ func decodeSource(d *decoder, what string, n *yaml.Node, f *configFile) {
 	case s == "." || !fs.ValidPath(s):
 		d.bad(n, form, "%s %s is no clean path inside the host's directory", what, quoted(s))
 	default:
-		f.source, f.sourceAt = s, positionOf(n)
+		f.source, f.sourceAt = s, d.at(n)
 	}
 }
 

@@ -1,6 +1,7 @@
 package layout
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -18,6 +19,17 @@ type decoder struct {
 	mistakes Mistakes
 	// ports counts the ports that were published so far.
 	ports int
+	// files holds the file of each node that is not in the decoder's own.
+	files map[*yaml.Node]string
+	// size is the number of values in the file, aliases expanded.
+	size int
+	// partial says that a container may lack what only the host's own file gives it.
+	partial bool
+	// broken holds the places of values that are not known, because of a mistake that
+	// is recorded.
+	broken map[position]bool
+	// used holds the variables that the text of a node was made with.
+	used map[*yaml.Node][]string
 }
 
 // pair is an entry of a mapping.
@@ -28,21 +40,36 @@ type pair struct {
 
 // bad records a mistake at a node.
 func (d *decoder) bad(n *yaml.Node, hint, format string, args ...any) {
-	d.badAt(positionOf(n), hint, format, args...)
+	d.badAt(d.at(n), hint, format, args...)
 }
 
 func (d *decoder) badAt(at position, hint, format string, args ...any) {
+	if d.broken[at] {
+		return
+	}
 	d.mistakes = append(d.mistakes, at.mistake(d.file, hint, fmt.Sprintf(format, args...)))
 }
 
 // position is a place in a YAML file.
-type position struct{ line, column int }
-
-func positionOf(n *yaml.Node) position { return position{max(n.Line, 1), max(n.Column, 1)} }
-
-func (p position) mistake(file, hint, message string) Mistake {
-	return Mistake{File: file, Line: p.line, Column: p.column, Message: message, Hint: hint}
+type position struct {
+	line, column int
+	// file is empty for the file that is being decoded.
+	file string
 }
+
+// at returns where a node is written.
+func (d *decoder) at(n *yaml.Node) position {
+	return position{max(n.Line, 1), max(n.Column, 1), cmp.Or(d.files[n], d.file)}
+}
+
+// mistake returns a mistake at this place, which is in the given file when the
+// place itself names none.
+func (p position) mistake(file, hint, message string) Mistake {
+	return Mistake{File: cmp.Or(p.file, file), Line: p.line, Column: p.column, Message: message, Hint: hint}
+}
+
+// String returns the place as a person finds it: with the file's name.
+func (p position) String() string { return p.mistake("", "", "").Position() }
 
 // resolve follows an alias.
 func resolve(n *yaml.Node) *yaml.Node {

@@ -4,7 +4,8 @@
 // # How it works
 //
 // [Loader.Load] lists hosts/, and loads each host by itself: YAML to nodes (the
-// parser's work), nodes to settings (tables of keys, one decode function each;
+// parser's work), variables to their values, the nodes of groups and host to one, with
+// the place of each value kept; nodes to settings (tables of keys, one decode function each;
 // mistakes are collected on the way), then the config files that the settings
 // refer to, then what the containers of one host, and of hosts on one machine,
 // want from each other. A host whose tree hash did not change is taken from
@@ -15,8 +16,8 @@
 //   - A host with a mistake is in [Repo.Invalid], with all of its mistakes, and
 //     never in [Repo.Hosts]. It affects no other host.
 //   - An empty or vanished hosts/ is [ErrNoHosts], never an empty repo.
-//   - Nothing outside a host's own directory is read for it: no absolute path, no
-//     "..", no symbolic link, no submodule, also not on the way.
+//   - Nothing outside a host's own directory and its groups' is read for it: no
+//     absolute path, no "..", no symbolic link, no submodule, also not on the way.
 //   - Any input ends in a result or an error, within the limits (Max…): no panic,
 //     no file larger than its limit in memory, no alias expanded without bound.
 //   - The same tree gives the same result. Nothing but the tree and the options

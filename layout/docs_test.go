@@ -82,6 +82,7 @@ func TestTheManualKnowsTheLimits(t *testing.T) {
 	comma := func(n int) string { return fmt.Sprintf("%d,%03d", n/1000, n%1000) }
 	for _, want := range []string{
 		"| hosts | " + comma(layout.MaxHosts) + " |",
+		fmt.Sprintf("| groups that a host names | %d |", layout.MaxGroups),
 		"| containers on a host | " + comma(layout.MaxContainers) + " |",
 		"counted port by port | " + comma(layout.MaxPorts) + " |",
 		fmt.Sprintf("| `containers.yaml`, `host.yaml` | %d MiB each |", layout.MaxYAMLBytes>>20),
@@ -102,7 +103,7 @@ func TestTheExamplesOfTheManualAreValid(t *testing.T) {
 	files := map[string]string{"hosts/web1/files/nginx.conf": "events {}"}
 	for i, block := range yamlBlock.FindAllStringSubmatch(manual(t), -1) {
 		name := fmt.Sprintf("hosts/example%d/containers.yaml", i)
-		if first, _, _ := strings.Cut(block[1], "\n"); strings.HasPrefix(first, "# hosts/") || first == "# gitsync.yaml" {
+		if first, _, _ := strings.Cut(block[1], "\n"); strings.HasPrefix(first, "# hosts/") || strings.HasPrefix(first, "# groups/") || first == "# gitsync.yaml" {
 			name = strings.TrimPrefix(first, "# ")
 		}
 		files[name] = block[1]

@@ -78,15 +78,12 @@ var containerSchema = append(schema[entry]{
 	{key: "configFiles", decode: decodeConfigFiles, aka: []string{"configs", "files"}},
 }, updateKeys...)
 
-// decodeContainers reads containers.yaml.
-func decodeContainers(d *decoder, data []byte) []*entry {
+// containersOf returns the mapping of containers in the root of a containers.yaml,
+// which is nil when there is a mistake.
+func containersOf(d *decoder, root *yaml.Node, file string) *yaml.Node {
 	const none = "write containers: {} for a host without containers"
-	root, ok := d.parse(data)
-	if !ok {
-		return nil
-	}
 	if root == nil {
-		d.badAt(position{1, 1}, none, "the file is empty")
+		d.badAt(position{line: 1, column: 1, file: file}, none, "the file is empty")
 		return nil
 	}
 	if root.Kind != yaml.MappingNode {
@@ -112,9 +109,10 @@ func decodeContainers(d *decoder, data []byte) []*entry {
 		d.bad(root, none, "the key containers is missing")
 		return nil
 	}
-	return decodeEntries(d, list)
+	return list
 }
 
+// decodeEntries reads the containers.
 func decodeEntries(d *decoder, list *yaml.Node) []*entry {
 	pairs := d.pairs("containers", list)
 	if len(pairs) > MaxContainers {
@@ -123,7 +121,7 @@ func decodeEntries(d *decoder, list *yaml.Node) []*entry {
 	}
 	var entries []*entry
 	for _, p := range pairs {
-		e := &entry{at: positionOf(p.key)}
+		e := &entry{at: d.at(p.key)}
 		if check(containerName).run(d, "the container's name", p.key, p.key.Value) {
 			e.config.Name = p.key.Value
 		}
@@ -139,7 +137,7 @@ func decodeEntries(d *decoder, list *yaml.Node) []*entry {
 		} else {
 			containerSchema.decodePairs(d, "", fields, e)
 		}
-		if resolve(p.value).Kind == yaml.MappingNode {
+		if resolve(p.value).Kind == yaml.MappingNode && !d.partial {
 			checkEntry(d, what, e, fields)
 		}
 	}

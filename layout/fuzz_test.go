@@ -61,6 +61,48 @@ func FuzzLoadContainers(f *testing.F) {
 	})
 }
 
+// FuzzGroup loads any bytes as the containers.yaml of a group and of a host that names
+// it. There is no panic, and what is valid is rendered as YAML that gives the same.
+func FuzzGroup(f *testing.F) {
+	for _, pair := range [][2]string{
+		{"containers: {web: {image: nginx, env: {A: a}}}", "containers: {web: {env: {A: null, B: '${vars.x}'}}}"},
+		{"containers: {web: {image: nginx, configFiles: {/a: {file: files/web.conf}}}}", "containers: {web: {configFiles: {/a: {content: a}}}, db: {image: '${host.name}'}}"},
+		{"x-a: &a {image: a}\ncontainers: {web: *a, db: {<<: *a, healthcheck: {test: x}}}", "containers: {web: null, db: {healthcheck: {disable: true}}}"},
+	} {
+		f.Add([]byte(pair[0]), []byte(pair[1]))
+	}
+	f.Fuzz(func(t *testing.T, group, host []byte) {
+		files := fstest.MapFS{
+			"groups/base/containers.yaml": {Data: group},
+			"groups/base/files/web.conf":  {Data: []byte("listen ${vars.x}")},
+			"hosts/web1/host.yaml":        {Data: []byte("groups: [base]\nvars: {x: 1}")},
+			"hosts/web1/containers.yaml":  {Data: host},
+		}
+		repo, err := layout.NewLoader().Load(context.Background(), files, layout.Options{Explain: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(repo.Invalid) > 0 {
+			return
+		}
+		_ = repo.Hosts[0].Merged.Origins()
+		text, err := repo.Hosts[0].Merged.YAML()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(text) > layout.MaxYAMLBytes {
+			return
+		}
+		again := loadBytes(t, "containers.yaml", text)
+		if len(again.Invalid) > 0 {
+			t.Fatalf("valid once, and then not:\n%v\n%s", again.Mistakes(), text)
+		}
+		if got, want := asJSON(t, again.Hosts[0].Containers), asJSON(t, repo.Hosts[0].Containers); got != want {
+			t.Fatalf("got  %s\nwant %s\n%s", got, want, text)
+		}
+	})
+}
+
 // FuzzHostYAML loads any bytes as host.yaml.
 func FuzzHostYAML(f *testing.F) {
 	addCases(f, "host.yaml")

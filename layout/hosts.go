@@ -65,30 +65,6 @@ func isBystander(e fs.DirEntry) bool {
 	return e.Type().IsRegular() && (ext == ".md" || ext == ".txt" || name == "README" || name == "LICENSE")
 }
 
-// selectHosts returns the entries with the given names; all when there are none.
-func selectHosts(entries []fs.DirEntry, names []string) ([]fs.DirEntry, error) {
-	if len(names) == 0 {
-		return entries, nil
-	}
-	var known, unknown []string
-	for _, e := range entries {
-		known = append(known, printable(e.Name()))
-	}
-	for _, name := range names {
-		if !slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == name }) {
-			unknown = append(unknown, quoted(name))
-		}
-	}
-	if len(unknown) > 0 {
-		const most = 20
-		if more := len(known) - most; more > 0 {
-			known = append(known[:most], fmt.Sprintf("and %d more", more))
-		}
-		return nil, fmt.Errorf("%w %s: the repo has %s", ErrUnknownHost, strings.Join(unknown, ", "), strings.Join(known, ", "))
-	}
-	return slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return !slices.Contains(names, e.Name()) }), nil
-}
-
 var hostName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$`)
 
 // entryMistake says why an entry of hosts/ is no host.

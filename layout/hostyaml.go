@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"path"
 	"regexp"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 
@@ -22,12 +23,25 @@ type reach struct {
 	docker docker.Config
 	// parallelism is how many containers are updated at once; 0 is the default.
 	parallelism int
+	groups      []namedGroup
+	vars        map[string]variable
+}
+
+// variables returns what ${vars.…} may name.
+func (r reach) variables() map[string]variable {
+	if r.vars == nil {
+		return map[string]variable{}
+	}
+	return r.vars
 }
 
 // hostSchema lists the keys of host.yaml.
 var hostSchema = append(schema[reach]{
 	{key: "docker", decode: decodeDocker, aka: []string{"runtime"}},
 	{key: "parallelism", decode: integer(func(r *reach) *int { return &r.parallelism }, 100), aka: []string{"parallel"}},
+	{key: "groups", decode: decodeGroups, aka: []string{"group"}},
+	// vars are read before the rest, which may use them.
+	{key: "vars", decode: func(*decoder, string, *yaml.Node, *reach) {}, aka: []string{"variables"}},
 }, wayFields(func(r *reach) *host.Host { return &r.host })...)
 
 // wayFields are the keys that say how a host is reached.
@@ -50,6 +64,8 @@ var sshSchema = schema[ssh.Config]{
 	{key: "address", decode: text(func(c *ssh.Config) *string { return &c.Address }, machineAddress), aka: []string{"host", "hostname", "ip"}},
 	{key: "port", decode: port(func(c *ssh.Config) *int { return &c.Port })},
 	{key: "user", decode: scalar(func(c *ssh.Config) *string { return &c.User }, account), aka: []string{"username", "login"}},
+	{key: "hostKey", decode: text(func(c *ssh.Config) *string { return &c.HostKey }, hostKey), aka: []string{"knownHosts", "fingerprint"}},
+	{key: "proxyJump", decode: text(func(c *ssh.Config) *string { return &c.ProxyJump }, proxyJump), aka: []string{"jump", "bastion", "jumpHost"}},
 	{key: "connectionTimeout", decode: duration(func(c *ssh.Config) *types.Duration { return &c.ConnectionTimeout }), aka: []string{"timeout"}},
 	{key: "retryTimeout", decode: duration(func(c *ssh.Config) *types.Duration { return &c.RetryTimeout })},
 	{key: "retryInterval", decode: duration(func(c *ssh.Config) *types.Duration { return &c.RetryInterval })},
@@ -57,12 +73,37 @@ var sshSchema = schema[ssh.Config]{
 	{key: "privateKey", decode: noCredential, aka: []string{"key", "identityFile", "keyFile"}},
 }
 
+// hostKey checks a public key or a fingerprint.
+func hostKey(s string) (problem, hint string) { return split(ssh.CheckHostKey(s)) }
+
+// proxyJump checks the jump hosts on the way.
+func proxyJump(s string) (problem, hint string) { return split(ssh.CheckProxyJump(s)) }
+
+// split makes a problem and a hint of what another package says.
+func split(err error) (problem, hint string) {
+	if err == nil {
+		return "", ""
+	}
+	problem, hint, _ = strings.Cut(err.Error(), ": ")
+	return problem, hint
+}
+
+// contextName checks the name of a Docker context as its CLI does.
+func contextName(s string) (problem, hint string) {
+	if !dockerContext.MatchString(s) {
+		return "is no name of a Docker context", "docker context ls shows them"
+	}
+	return "", ""
+}
+
+var dockerContext = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.+-]+$`)
+
 // decodeSSH reads how to log in to a machine. Credentials are refused.
 func decodeSSH(d *decoder, what string, n *yaml.Node) *ssh.Config {
 	var c ssh.Config
 	before := len(d.mistakes)
 	sshSchema.decode(d, what, n, &c)
-	if c.Address == "" && len(d.mistakes) == before {
+	if c.Address == "" && len(d.mistakes) == before && !hasKey(d.keys(n), "address") {
 		d.bad(resolve(n), "write for example ssh: {address: 10.0.0.7, user: deploy}", "%s has no address", what)
 	}
 	return &c
@@ -74,13 +115,23 @@ func noCredential(d *decoder, what string, n *yaml.Node, _ *ssh.Config) {
 }
 
 // decodeHostFile reads host.yaml, which may be empty.
-func decodeHostFile(d *decoder, data []byte) reach {
+func decodeHostFile(d *decoder, data []byte, host string) reach {
 	var r reach
 	root, ok := d.parse(data)
 	if ok && root != nil {
 		pairs := d.pairs("the file", root)
+		sub := &substitution{decoder: d, host: host}
+		for _, p := range pairs {
+			if p.key.Value == "vars" {
+				sub.run(resolve(p.value))
+				sub.skip, r.vars = resolve(p.value), decodeVars(d, p.value)
+			}
+		}
+		sub.vars = r.variables()
+		sub.run(root)
 		hostSchema.decodePairs(d, "", pairs, &r)
 		r.checkOneWay(d, pairs)
+		r.checkContext(d, pairs)
 	}
 	return r.withDefaults()
 }
@@ -90,6 +141,19 @@ func (r reach) checkOneWay(d *decoder, pairs []pair) {
 	for _, p := range pairs {
 		if p.key.Value == "direct" && r.host.DirectConfig != nil && r.host.SSHConfig != nil {
 			d.bad(p.key, "keep one of them", "direct and ssh are both there")
+		}
+	}
+}
+
+// checkContext reports a Docker context beside another address: the context says it.
+func (r reach) checkContext(d *decoder, pairs []pair) {
+	for _, p := range pairs {
+		switch {
+		case p.key.Value != "docker" || r.docker.Context == "":
+		case r.docker.Host != "":
+			d.bad(p.key, "keep one of them", "docker.context and docker.host are both there")
+		case r.host.SSHConfig != nil:
+			d.bad(p.key, "write docker.host for an engine behind SSH", "docker.context is one of the machine that gitsync runs on, and ssh is there too")
 		}
 	}
 }
@@ -104,7 +168,7 @@ func (r reach) withDefaults() reach {
 
 // runtime returns the runtime's settings, for the caller to keep.
 func (r reach) runtime() container.RuntimeConfig {
-	return container.RuntimeConfig{Docker: &docker.Config{Host: r.docker.Host, PullStall: r.docker.PullStall}}
+	return container.RuntimeConfig{Docker: &docker.Config{Host: r.docker.Host, Context: r.docker.Context, PullStall: r.docker.PullStall}}
 }
 
 // way returns how the host is reached, for the caller to keep.
@@ -121,6 +185,9 @@ const defaultDocker = "unix:///var/run/docker.sock"
 // endpoint names the runtime of the machine.
 func (r reach) endpoint(localDocker string) string {
 	address := r.docker.Host
+	if r.docker.Context != "" {
+		return "context " + r.docker.Context
+	}
 	if address == "" && r.host.SSHConfig == nil {
 		address = localDocker
 	}
@@ -134,6 +201,7 @@ func (r reach) endpoint(localDocker string) string {
 
 var dockerSchema = schema[docker.Config]{
 	{key: "host", decode: text(func(c *docker.Config) *string { return &c.Host }, dockerHost), aka: []string{"address", "socket", "url"}},
+	{key: "context", decode: text(func(c *docker.Config) *string { return &c.Context }, contextName)},
 	{key: "pullStall", decode: duration(func(c *docker.Config) *types.Duration { return &c.PullStall }), aka: []string{"pullTimeout"}},
 }
 

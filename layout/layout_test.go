@@ -169,7 +169,11 @@ func TestOnlyTheHostsAskedForAreRead(t *testing.T) {
 	if got := fsys.below("hosts/b"); got != nil {
 		t.Errorf("%v was read", got)
 	}
-	_, err = layout.NewLoader().Load(context.Background(), fsys, layout.Options{Hosts: []string{"a", "nine"}})
+	repo, err = layout.NewLoader().Load(context.Background(), fsys, layout.Options{Hosts: []string{"a", "nine"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = repo.CheckMatched(nil)
 	if want := `unknown host "nine": the repo has a, b, c`; !errors.Is(err, layout.ErrUnknownHost) || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}

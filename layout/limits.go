@@ -5,6 +5,8 @@ package layout
 const (
 	// MaxHosts is the largest number of entries in hosts/.
 	MaxHosts = 10_000
+	// MaxGroups is the largest number of groups that a host names.
+	MaxGroups = 100
 	// MaxContainers is the largest number of containers on a host.
 	MaxContainers = 10_000
 	// MaxPorts is the largest number of published ports on a host, ranges

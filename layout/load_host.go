@@ -1,37 +1,44 @@
 package layout
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
-	"io/fs"
 	"path"
 	"slices"
 	"strings"
+
+	"go.yaml.in/yaml/v3"
 
 	"github.com/gitsync/gitsync/container"
 )
 
 const (
 	hostsDir       = "hosts"
+	groupsDir      = "groups"
 	containersFile = "containers.yaml"
 	hostFile       = "host.yaml"
 )
 
 // loaded is a host as its directory has it, whatever the others are.
 type loaded struct {
-	name     string
-	tree     string
+	name string
+	// own is the hash of the host's directory, and groups those of the groups that it
+	// names, by their names.
+	own      string
+	groups   map[string]string
 	reach    reach
 	entries  []*entry
 	mistakes Mistakes
+	merged   *Merged
 }
 
 // loadHost reads the directory of one host. The error is not nil when something
 // could not be read; what a person has to correct is in the result.
-func loadHost(fsys fs.FS, name string) (*loaded, error) {
-	dir := newDirectory(fsys, path.Join(hostsDir, name))
+func (s *source) loadHost(name string) (*loaded, error) {
+	dir := newDirectory(s.fsys, path.Join(hostsDir, name))
 	l := &loaded{name: name, reach: reach{}.withDefaults()}
-	err := l.read(dir)
+	err := l.read(s, dir)
 	var u *unusable
 	if errors.As(err, &u) {
 		l.mistakes = append(l.mistakes, Mistake{File: dir.root, Message: u.message, Hint: u.hint})
@@ -47,7 +54,7 @@ func loadHost(fsys fs.FS, name string) (*loaded, error) {
 	return l, nil
 }
 
-func (l *loaded) read(dir *directory) error {
+func (l *loaded) read(s *source, dir *directory) error {
 	if _, err := dir.list("."); err != nil {
 		return err
 	}
@@ -57,17 +64,14 @@ func (l *loaded) read(dir *directory) error {
 		return err
 	}
 	if data != nil {
-		l.reach = decodeHostFile(settings, data)
+		l.reach = decodeHostFile(settings, data, l.name)
 	}
 	d := &decoder{file: path.Join(dir.root, containersFile)}
-	data, err = readYAML(dir, d, containersFile, true)
+	dirs, err := l.readContainers(s, dir, settings, d)
 	if err != nil {
 		return err
 	}
-	if data != nil {
-		l.entries = decodeContainers(d, data)
-	}
-	if err := l.readFiles(dir, d); err != nil {
+	if err := l.readFiles(dirs, d); err != nil {
 		return err
 	}
 	for _, e := range l.entries {
@@ -75,10 +79,63 @@ func (l *loaded) read(dir *directory) error {
 			e.long.compare(d, l.reach)
 		}
 	}
-	l.checkOrder(d)
-	l.mistakes = slices.Concat(settings.mistakes, d.mistakes, l.strayFiles(dir))
+	if !d.partial {
+		l.checkOrder(d)
+	}
+	l.mistakes = slices.Concat(settings.mistakes, d.mistakes)
+	used := map[string]bool{}
+	for _, e := range l.entries {
+		for _, f := range e.files {
+			used[f.source] = true
+		}
+	}
+	l.mistakes = append(l.mistakes, dir.strayFiles(func(name string) bool { return used[name] }, containersFile, hostFile)...)
 	l.mistakes = append(l.mistakes, l.ownClashes(d.file)...)
 	return nil
+}
+
+// readContainers reads containers.yaml, the host's and those of its groups, and merges
+// them. It returns the directories that they are in, by their paths.
+func (l *loaded) readContainers(s *source, dir *directory, settings, d *decoder) (map[string]*directory, error) {
+	dirs := map[string]*directory{dir.root: dir}
+	groups, err := s.groupsOf(settings, l.reach.groups)
+	if err != nil {
+		return nil, err
+	}
+	data, err := readYAML(dir, d, containersFile, len(l.reach.groups) == 0)
+	if err != nil {
+		return nil, err
+	}
+	sub := &substitution{decoder: d, host: l.name, vars: l.reach.variables()}
+	var own *yaml.Node
+	if data != nil {
+		if root, ok := d.parse(data); ok {
+			if own = containersOf(d, root, d.file); own != nil {
+				sub.run(root)
+			}
+		}
+	}
+	d.partial = len(groups) < len(l.reach.groups)
+	m := newMerger(d)
+	var merged *yaml.Node
+	size := d.size
+	for _, g := range groups {
+		if size += g.size; size > MaxYAMLNodes {
+			d.badAt(position{line: 1, column: 1}, "name fewer groups", "the host and its groups hold more than %d values", MaxYAMLNodes)
+			return dirs, nil
+		}
+		dirs[g.dir.root] = g.dir
+		root := m.copyOf(g.root, g.file(), map[*yaml.Node]*yaml.Node{})
+		sub.run(root)
+		merged = m.lay(merged, containersOf(&decoder{file: g.file()}, root, g.file()))
+	}
+	if merged = m.lay(merged, own); merged != nil {
+		l.entries = decodeEntries(d, merged)
+	}
+	if s.keep && merged != nil {
+		l.merged = &Merged{merger: m, root: merged, vars: l.reach.vars, entries: l.entries}
+	}
+	return dirs, nil
 }
 
 // readYAML returns the content of a YAML file of the host's directory, which is
@@ -97,6 +154,9 @@ func readYAML(dir *directory, d *decoder, name string, required bool) ([]byte, e
 		hint := u.hint
 		if entry == nil {
 			hint = "write containers: {} into it for a host without containers; remove the directory to give the host up"
+			if strings.HasPrefix(dir.root, groupsDir+"/") {
+				hint = "write the containers that the group's hosts share"
+			}
 		}
 		d.mistakes = append(d.mistakes, Mistake{File: d.file, Message: u.message, Hint: hint})
 		return nil, nil
@@ -104,14 +164,14 @@ func readYAML(dir *directory, d *decoder, name string, required bool) ([]byte, e
 	return data, err
 }
 
-// readFiles fills in the content of the config files that are in the host's
-// directory, and checks how much there is of all.
-func (l *loaded) readFiles(dir *directory, d *decoder) error {
+// readFiles fills in the content of the config files that are in the directories of
+// the host and its groups, and checks how much there is of all.
+func (l *loaded) readFiles(dirs map[string]*directory, d *decoder) error {
 	total := 0
 	for _, e := range l.entries {
 		for i := range e.files {
 			f := &e.files[i]
-			if err := f.read(dir, d); err != nil {
+			if err := f.read(dirs[path.Dir(cmp.Or(f.sourceAt.file, d.file))], d); err != nil {
 				return err
 			}
 			if len(f.content) > MaxFileBytes {
@@ -143,25 +203,19 @@ func (f *configFile) read(dir *directory, d *decoder) error {
 
 // strayFiles finds YAML files that nothing reads: most likely a slip of the hand
 // in the name of one that matters, such as host.yml.
-func (l *loaded) strayFiles(dir *directory) Mistakes {
+func (t *directory) strayFiles(used func(name string) bool, known ...string) Mistakes {
 	var stray Mistakes
-	used := map[string]bool{containersFile: true, hostFile: true}
-	for _, e := range l.entries {
-		for _, f := range e.files {
-			used[f.source] = true
-		}
-	}
-	for _, entry := range dir.listings["."] {
+	for _, entry := range t.listings["."] {
 		name := entry.Name()
 		isYAML := strings.HasSuffix(name, ".yaml") || strings.HasSuffix(name, ".yml")
-		if !isYAML || used[name] || strings.HasPrefix(name, ".") {
+		if !isYAML || slices.Contains(known, name) || used(name) || strings.HasPrefix(name, ".") {
 			continue
 		}
 		hint := "put config files into files/"
-		if best := nearest(strings.TrimSuffix(name, path.Ext(name)), []string{"containers", "host"}); best != "" {
-			hint = fmt.Sprintf("did you mean %s.yaml?", best)
+		if best := nearest(strings.TrimSuffix(name, path.Ext(name))+".yaml", known); best != "" {
+			hint = fmt.Sprintf("did you mean %s?", best)
 		}
-		stray = append(stray, Mistake{File: printable(path.Join(dir.root, name)), Message: "nothing reads this file", Hint: hint})
+		stray = append(stray, Mistake{File: printable(path.Join(t.root, name)), Message: "nothing reads this file", Hint: hint})
 	}
 	return stray
 }
@@ -212,9 +266,9 @@ func (l *loaded) container(e *entry) *container.HostConfiguredContainer {
 // host returns the host in the form that callers get.
 func (l *loaded) host(localDocker string) Host {
 	h := Host{
-		Name: l.name, Tree: l.tree, Host: l.reach.way(), Runtime: l.reach.runtime(),
+		Name: l.name, Tree: combined(l.own, l.groupNames(), l.groups), Groups: l.groupNames(), Host: l.reach.way(), Runtime: l.reach.runtime(),
 		Containers: container.ContainersState{}, Endpoint: l.reach.endpoint(localDocker),
-		Parallelism: l.reach.parallelism,
+		Parallelism: l.reach.parallelism, Merged: l.merged,
 	}
 	for _, e := range l.entries {
 		h.Containers[e.config.Name] = l.container(e)

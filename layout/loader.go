@@ -4,16 +4,18 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
-	"path"
 	"slices"
 	stdsync "sync"
 )
 
 // Options says what to load. The zero value loads everything.
 type Options struct {
-	// Hosts are the names of the hosts to load; empty means all. The others are
-	// not read, so a clash with one of them is not found.
+	// Hosts are the names of the hosts to load, or globs as [path.Match] has them;
+	// empty means all. The others are not read, so a clash with one of them is not
+	// found.
 	Hosts []string
+	// Explain says that [Host.Merged] is wanted. Then nothing is taken from memory.
+	Explain bool
 	// DockerHost is the Docker address of this machine, for hosts that give
 	// none ($DOCKER_HOST, say). Empty means unix:///var/run/docker.sock. It
 	// matters only for the question which hosts share a machine.
@@ -25,22 +27,35 @@ type Options struct {
 type Loader struct {
 	mu    stdsync.Mutex
 	known map[string]*loaded
+	// named holds the groups that hosts name whose other settings were not wanted.
+	named map[string]namedGroups
+	// unnamed are the mistakes in groups that no host names.
+	unnamed remembered
+}
+
+// namedGroups are the groups of a host, as long as its directory has this hash.
+type namedGroups struct {
+	own    string
+	groups []string
+}
+
+// remembered are mistakes that stay the same as long as the key does.
+type remembered struct {
+	key      string
+	mistakes Mistakes
 }
 
 // NewLoader returns a loader that remembers nothing yet.
-func NewLoader() *Loader { return &Loader{known: map[string]*loaded{}} }
-
-// hasher is a file system that knows the hash of each of its directories.
-type hasher interface {
-	TreeHash(path string) (string, error)
+func NewLoader() *Loader {
+	return &Loader{known: map[string]*loaded{}, named: map[string]namedGroups{}}
 }
 
 // Load reads the hosts of a tree: a commit's, a directory's ([os.DirFS]), or a
 // made-up one. Symbolic links and submodules are never followed.
 //
 // Mistakes in the repo are no error: they are in the result, host by host. The
-// errors are [ErrNoHosts], [ErrUnknownHost], that of the context, and what the
-// file system returns.
+// errors are [ErrNoHosts], that of the context, and what the file system returns.
+// A name in [Options] that no host has is no error: see [Repo.CheckMatched].
 func (l *Loader) Load(ctx context.Context, fsys fs.FS, opts Options) (*Repo, error) {
 	entries, err := hostEntries(fsys)
 	if err != nil {
@@ -54,24 +69,30 @@ func (l *Loader) Load(ctx context.Context, fsys fs.FS, opts Options) (*Repo, err
 	if err != nil {
 		return nil, err
 	}
-	entries, err = selectHosts(entries, opts.Hosts)
-	if err != nil {
-		return nil, err
-	}
+	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return !Selects(opts.Hosts, e.Name()) })
+	s := newSource(fsys)
+	s.keep = opts.Explain
 	hosts := make([]*loaded, 0, len(entries))
 	for _, entry := range entries {
 		if err := context.Cause(ctx); err != nil {
 			return nil, fmt.Errorf("load the repo: %w", err)
 		}
-		host, err := l.host(fsys, entry)
+		host, err := l.host(s, entry)
 		if err != nil {
 			return nil, err
 		}
 		hosts = append(hosts, host)
 	}
-	l.remember(hosts)
+	if !opts.Explain {
+		l.remember(hosts)
+	}
 	repo := assemble(hosts, opts.DockerHost, general)
-	repo.Settings, repo.Names = settings, names
+	repo.Settings, repo.Names, repo.asked = settings, names, opts.Hosts
+	if len(opts.Hosts) == 0 {
+		if repo.Unnamed, err = l.unnamedGroups(s, hosts); err != nil {
+			return nil, err
+		}
+	}
 	return repo, nil
 }
 
@@ -91,38 +112,53 @@ func assemble(hosts []*loaded, localDocker string, general Mistakes) *Repo {
 }
 
 // host returns a host, from memory when its tree is known.
-func (l *Loader) host(fsys fs.FS, entry fs.DirEntry) (*loaded, error) {
+func (l *Loader) host(s *source, entry fs.DirEntry) (*loaded, error) {
 	name := entry.Name()
 	if mistake := entryMistake(entry); mistake != nil {
 		return &loaded{name: name, mistakes: Mistakes{*mistake}}, nil
 	}
-	tree := ""
-	if h, ok := fsys.(hasher); ok {
-		hash, err := h.TreeHash(path.Join(hostsDir, name))
-		if err != nil {
-			return nil, fmt.Errorf("look up the tree of host %s: %w", name, err)
-		}
-		tree = hash
-	}
-	l.mu.Lock()
-	known := l.known[name]
-	l.mu.Unlock()
-	if tree != "" && known != nil && known.tree == tree {
-		return known, nil
-	}
-	host, err := loadHost(fsys, name)
+	own, err := hostHash(s.fsys, name)
 	if err != nil {
 		return nil, err
 	}
-	host.tree = tree
+	if known := l.knownHost(name, own); known != nil && !s.keep {
+		if same, err := s.hasGroups(known.groups); err != nil {
+			return nil, err
+		} else if same {
+			return known, nil
+		}
+	}
+	host, err := s.loadHost(name)
+	if err != nil {
+		return nil, err
+	}
+	host.own = own
+	for _, g := range host.reach.groups {
+		if host.groups == nil {
+			host.groups = map[string]string{}
+		}
+		if host.groups[g.name], err = s.groupHash(g.name); err != nil {
+			return nil, err
+		}
+	}
 	return host, nil
+}
+
+// knownHost returns what is remembered of a host whose directory has this hash.
+func (l *Loader) knownHost(name, own string) *loaded {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if known := l.known[name]; own != "" && known != nil && known.own == own {
+		return known
+	}
+	return nil
 }
 
 // remember keeps these hosts, and no others, for the next load.
 func (l *Loader) remember(hosts []*loaded) {
 	known := make(map[string]*loaded, len(hosts))
 	for _, h := range hosts {
-		if h.tree != "" {
+		if h.own != "" {
 			known[h.name] = h
 		}
 	}

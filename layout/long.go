@@ -49,7 +49,7 @@ var longContainerSchema = schema[longForm]{
 func decodeLong(d *decoder, fields []pair, e *entry) {
 	e.long = &longForm{entry: e}
 	longSchema.decodePairs(d, "", fields, e.long)
-	if e.config.Image == "" {
+	if e.config.Image == "" && !d.partial {
 		for _, p := range fields {
 			if p.key.Value == "container" && !longHasImage(d, p.value) {
 				d.bad(p.key, "write container: {config: {image: nginx:1.27}}", "the container has no image")
@@ -99,7 +99,7 @@ func decodeLongRuntime(d *decoder, what string, n *yaml.Node, l *longForm) {
 		}},
 	}.decodePairs(d, what, pairs, l)
 	if l.reach.docker.Host != "" {
-		at := positionOf(resolve(n))
+		at := d.at(resolve(n))
 		l.runtimeAt = &at
 	}
 }
@@ -109,7 +109,7 @@ func decodeLongHost(d *decoder, what string, n *yaml.Node, l *longForm) {
 	wayFields(func(h *host.Host) *host.Host { return h }).decodePairs(d, what, pairs, &l.reach.host)
 	l.reach.checkOneWay(d, pairs)
 	if l.reach.host.DirectConfig != nil || l.reach.host.SSHConfig != nil {
-		at := positionOf(resolve(n))
+		at := d.at(resolve(n))
 		l.hostAt = &at
 	}
 }

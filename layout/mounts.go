@@ -38,7 +38,7 @@ func decodeMounts(d *decoder, what string, n *yaml.Node, e *entry) {
 		}
 		if len(d.mistakes) == before {
 			e.config.Mounts = append(e.config.Mounts, m)
-			e.mountsAt = append(e.mountsAt, positionOf(item))
+			e.mountsAt = append(e.mountsAt, d.at(item))
 		}
 	}
 }

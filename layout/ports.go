@@ -46,7 +46,7 @@ func decodePorts(d *decoder, what string, n *yaml.Node, e *entry) {
 		}
 		for _, p := range published {
 			e.config.Ports = append(e.config.Ports, p)
-			e.portsAt = append(e.portsAt, positionOf(item))
+			e.portsAt = append(e.portsAt, d.at(item))
 		}
 	}
 }

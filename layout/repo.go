@@ -2,7 +2,7 @@ package layout
 
 import (
 	"errors"
-	"slices"
+	"strings"
 
 	"github.com/gitsync/gitsync/container"
 	"github.com/gitsync/gitsync/host"
@@ -13,8 +13,8 @@ import (
 // everything is to be removed.
 var ErrNoHosts = errors.New("the repo has no hosts")
 
-// ErrUnknownHost is returned when [Options] names a host that the tree does not
-// have.
+// ErrUnknownHost is returned by [Repo.CheckMatched] when [Options] names a host that
+// the tree does not have.
 var ErrUnknownHost = errors.New("unknown host")
 
 // Repo is what a tree says: the hosts that can be deployed, and those that
@@ -31,15 +31,24 @@ type Repo struct {
 	// Names are those of all hosts in the tree, also of those that were not asked
 	// for, sorted.
 	Names []string
+	// Unnamed are the mistakes in groups that no host names: they keep no host from
+	// being deployed. They are looked for when all hosts are loaded.
+	Unnamed Mistakes
+
+	// asked are the names and globs of [Options].
+	asked []string
 }
 
 // Host is a valid host.
 type Host struct {
 	// Name is that of its directory.
 	Name string
-	// Tree is the hash of hosts/<name>: two hosts with one name and one hash
-	// are equal. It is empty when the file system knows no hashes.
+	// Tree is the hash of hosts/<name> and of the groups that the host names: two
+	// hosts with one name and one hash are equal. It is empty when the file system
+	// knows no hashes.
 	Tree string
+	// Groups are the groups that the host names, in that order.
+	Groups []string
 	// Host says how the machine is reached. It holds no credentials.
 	Host host.Host
 	// Runtime says which runtime the machine has.
@@ -54,6 +63,9 @@ type Host struct {
 	// Endpoint names the runtime of a machine: hosts that share an endpoint
 	// share container names, host ports and files.
 	Endpoint string
+	// Merged is how the containers were made of the host's and its groups' files; nil
+	// without [Options.Explain].
+	Merged *Merged
 }
 
 // InvalidHost is a host that must be left as it is, because of its mistakes.
@@ -65,16 +77,22 @@ type InvalidHost struct {
 	Mistakes Mistakes
 }
 
-// Mistakes returns all mistakes of all hosts, each once, sorted; nil when there are
+// Mistakes returns all mistakes, those of the hosts first, each once; nil when there are
 // none.
 func (r *Repo) Mistakes() Mistakes {
 	var all Mistakes
+	shared := map[Mistake]bool{}
 	for _, h := range r.Invalid {
 		for _, m := range h.Mistakes {
-			if m.File != settingsFile || !slices.Contains(all, m) {
-				all = append(all, m)
+			// What is not in a host's own directory may be a mistake for several.
+			if !strings.HasPrefix(m.File, hostsDir+"/") {
+				if shared[m] {
+					continue
+				}
+				shared[m] = true
 			}
+			all = append(all, m)
 		}
 	}
-	return all
+	return append(all, r.Unnamed...)
 }

@@ -96,7 +96,7 @@ func decodeCanary(d *decoder, what string, n *yaml.Node, s *settings) {
 	for _, item := range resolve(n).Content {
 		if name, ok := d.scalar("an item of "+what, item); ok {
 			s.Rollout.Canary = append(s.Rollout.Canary, name)
-			s.canaryAt = append(s.canaryAt, positionOf(resolve(item)))
+			s.canaryAt = append(s.canaryAt, d.at(resolve(item)))
 		}
 	}
 }

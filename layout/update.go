@@ -21,7 +21,7 @@ var updateSchema = schema[container.Update]{
 
 func decodeUpdate(d *decoder, what string, n *yaml.Node, e *entry) {
 	e.update = &container.Update{}
-	e.updateAt = positionOf(resolve(n))
+	e.updateAt = d.at(resolve(n))
 	updateSchema.decode(d, what, n, e.update)
 }
 
@@ -53,7 +53,7 @@ func decodeDependsOn(d *decoder, what string, n *yaml.Node, e *entry) {
 			d.bad(at, "remove one of them", "%s %s is already there in line %d", what, quoted(on), e.dependsOn[i].at.line)
 			return
 		}
-		e.dependsOn = append(e.dependsOn, dependency{on, condition, positionOf(at)})
+		e.dependsOn = append(e.dependsOn, dependency{on, condition, d.at(at)})
 	}
 	if n = resolve(n); n.Kind == yaml.SequenceNode {
 		for _, item := range n.Content {

@@ -36,7 +36,7 @@ func (d *decoder) parse(data []byte) (root *yaml.Node, ok bool) {
 		return nil, false
 	}
 	m := measurement{decoder: d, sizes: map[*yaml.Node]int{}}
-	if m.size(&document, 0) > MaxYAMLNodes {
+	if d.size = m.size(&document, 0); d.size > MaxYAMLNodes {
 		d.bad(&document, "use fewer aliases", "the file holds more than %d values, aliases expanded", MaxYAMLNodes)
 	}
 	root = document.Content[0]
@@ -87,7 +87,7 @@ func (m *measurement) size(n *yaml.Node, depth int) int {
 
 // firstOddCharacter finds what makes the file something else than UTF-8 text.
 func firstOddCharacter(data []byte) (at position, what string) {
-	at = position{1, 1}
+	at = position{line: 1, column: 1}
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	for len(data) > 0 {
 		r, size := utf8.DecodeRune(data)
@@ -97,7 +97,7 @@ func firstOddCharacter(data []byte) (at position, what string) {
 		case r < ' ' && r != '\t' && r != '\n' && r != '\r', r == 0x7f:
 			return at, "a control character"
 		case r == '\n':
-			at = position{at.line + 1, 0}
+			at = position{line: at.line + 1}
 		}
 		at.column++
 		data = data[size:]
@@ -107,11 +107,18 @@ func firstOddCharacter(data []byte) (at position, what string) {
 
 var lineOfError = regexp.MustCompile(`^yaml: (line \d+: )?`)
 
+// variableInFlow finds a variable in a text without quotes inside brackets.
+var variableInFlow = regexp.MustCompile(`[\[{,][^"'#]*\$\{(vars|host)\.`)
+
 // syntaxError records what the parser says. Its line is often that of the
 // construct that the wrong line is in, or missing, so it is looked for here.
 func (d *decoder) syntaxError(data []byte, err error) {
 	problem := lineOfError.ReplaceAllString(err.Error(), "")
 	at, line := wrongLine(data, err.Error())
+	if variableInFlow.MatchString(line) {
+		d.badAt(at, `put the text with ${…} in quotes: inside [ ] and { } its braces have a meaning of their own`, "${…} without quotes in a list or mapping that is written with [ ] or { }")
+		return
+	}
 	if strings.HasPrefix(strings.TrimLeft(line, " "), "\t") && strings.TrimSpace(line) != "" {
 		d.badAt(at, "indent with spaces", "a tab indents the line: YAML forbids that")
 		return
@@ -162,7 +169,7 @@ func wrongLine(data []byte, err string) (position, string) {
 	text := strings.TrimRight(string(lines[high-1]), "\r\n")
 	indent := len(text) - len(strings.TrimLeft(text, " "))
 	if high > 1 && strings.TrimSpace(text) == "" {
-		return position{high, 1}, ""
+		return position{line: high, column: 1}, ""
 	}
-	return position{high, indent + 1}, text
+	return position{line: high, column: indent + 1}, text
 }

@@ -2,6 +2,7 @@ package ssh
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"strconv"
 
@@ -20,6 +21,12 @@ type Config struct {
 	Password string `json:"password,omitempty"`
 	// PrivateKey is a private key in PEM form.
 	PrivateKey string `json:"privateKey,omitempty"`
+	// HostKey is the host's public key ("ssh-ed25519 AAAA…"), or its fingerprint
+	// ("SHA256:…"): then known_hosts is not asked.
+	HostKey string `json:"hostKey,omitempty"`
+	// ProxyJump are the jump hosts on the way, as ssh -J has them: user@host:port, with
+	// commas between several. Empty means what ssh_config says; "none" means none.
+	ProxyJump string `json:"proxyJump,omitempty"`
 	// ConnectionTimeout bounds one attempt, from the dial to the end of the
 	// login; 30 s by default.
 	ConnectionTimeout types.Duration `json:"connectionTimeout,omitempty"`
@@ -46,6 +53,14 @@ func (c *Config) Validate() error {
 	}
 	if c.Port < 0 || c.Port > 65535 {
 		errs = append(errs, errors.New("port must be between 1 and 65535"))
+	}
+	if c.HostKey != "" {
+		if err := CheckHostKey(c.HostKey); err != nil {
+			errs = append(errs, fmt.Errorf("hostKey %w", err))
+		}
+	}
+	if err := CheckProxyJump(c.ProxyJump); err != nil {
+		errs = append(errs, fmt.Errorf("proxyJump %q %w", c.ProxyJump, err))
 	}
 	return errors.Join(errs...)
 }

@@ -20,6 +20,9 @@ type Config struct {
 	// Host is the engine's address, such as unix:///run/docker.sock or
 	// tcp://10.0.0.7:2376. Empty means $DOCKER_HOST, or else the default socket.
 	Host string `json:"host,omitempty"`
+	// Context is a Docker context of this machine (docker context ls), which says the
+	// address and has the certificates. It excludes Host.
+	Context string `json:"context,omitempty"`
 	// PullStall is how long a pull may make no progress before it is given up; 0 means
 	// two minutes.
 	PullStall types.Duration `json:"pullStall,omitempty"`
