@@ -217,7 +217,7 @@ func (r *Remote) Log(ctx context.Context, branch string, limit int) ([]Commit, e
 	defer cancel()
 	s := &Store{remote: r, branch: branch}
 	storer := memory.NewStorage()
-	if err := s.fetchInto(ctx, storer, tip, "", limit); err != nil {
+	if _, err := s.fetchInto(ctx, storer, tip, "", limit); err != nil {
 		return nil, r.classify(ctx, err)
 	}
 	var commits []Commit

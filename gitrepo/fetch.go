@@ -13,6 +13,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/sideband"
+	"github.com/go-git/go-git/v5/plumbing/transport"
 	"github.com/go-git/go-git/v5/storage"
 )
 
@@ -22,20 +23,32 @@ var errStore = errors.New("write the fetched objects")
 // fetchInto fetches a commit with what belongs to it. With have, only what that
 // commit has not is sent; with a depth, only so many commits. Never both: go-git
 // cannot receive thin packs, so that a server sends a whole snapshot for each fetch
-// with a depth.
-func (s *Store) fetchInto(ctx context.Context, into storage.Storer, tip, have Hash, depth int) error {
+// with a depth. Without a tip the one that the branch has is fetched. It returns what
+// was fetched.
+func (s *Store) fetchInto(ctx context.Context, into storage.Storer, tip, have Hash, depth int) (Hash, error) {
 	session, err := s.remote.uploadPack(ctx)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer func() { _ = session.Close() }()
 	advertised, err := session.AdvertisedReferencesContext(ctx)
 	if err != nil {
-		return err
+		return "", err
 	}
-	if now, err := branchesOf(advertised.References).Branch(s.branch); err != nil || now != tip {
-		return fmt.Errorf("fetch %s of branch %s: %w", tip.Short(), s.branch, ErrRaceLost)
+	now, err := branchesOf(advertised.References).Branch(s.branch)
+	switch {
+	case tip == "" && err != nil:
+		return "", err
+	case tip == "" && now == have:
+		return now, nil
+	case err != nil || tip != "" && now != tip:
+		return "", fmt.Errorf("fetch %s of branch %s: %w", tip.Short(), s.branch, ErrRaceLost)
 	}
+	return now, s.receive(ctx, session, advertised, into, now, have, depth)
+}
+
+// receive asks for a commit that the remote advertised, and stores what comes.
+func (s *Store) receive(ctx context.Context, session transport.UploadPackSession, advertised *packp.AdvRefs, into storage.Storer, tip, have Hash, depth int) error {
 	request, err := uploadRequest(advertised, into, tip, have, depth)
 	if err != nil {
 		return err

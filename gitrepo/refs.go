@@ -36,7 +36,7 @@ func (r Refs) Branch(name string) (Hash, error) {
 	if tip, ok := r.branches[name]; ok {
 		return tip, nil
 	}
-	names := slices.Sorted(maps.Keys(r.branches))
+	names := r.Names()
 	if len(names) > 10 {
 		names = append(names[:10], fmt.Sprintf("and %d more", len(r.branches)-10))
 	}
@@ -46,6 +46,9 @@ func (r Refs) Branch(name string) (Hash, error) {
 	}
 	return "", fmt.Errorf("branch %s: %w (%s); nothing is changed until it is there", name, ErrBranchNotFound, printable(there))
 }
+
+// Names returns the names of all branches, in order.
+func (r Refs) Names() []string { return slices.Sorted(maps.Keys(r.branches)) }
 
 // With returns references in which a branch is at this tip.
 func (r Refs) With(name string, tip Hash) Refs {

@@ -161,7 +161,7 @@ func (s *Store) Fetch(ctx context.Context, tip Hash) (*Commit, error) {
 	ctx, cancel := context.WithTimeout(ctx, transferTimeout)
 	defer cancel()
 	if s.tip != "" && !s.damaged.Load() && !s.worn() {
-		err := s.fetchInto(ctx, s.storer, tip, s.tip, 0)
+		_, err := s.fetchInto(ctx, s.storer, tip, s.tip, 0)
 		if err != nil && !s.suspect(err) {
 			return nil, s.remote.classify(ctx, err)
 		}
@@ -177,6 +177,42 @@ func (s *Store) Fetch(ctx context.Context, tip Hash) (*Commit, error) {
 		return nil, fmt.Errorf("fetch %s: %w", tip.Short(), err)
 	}
 	return commit, s.setTip(tip)
+}
+
+// FetchTip fetches the commit that the branch is at, whichever it is, in one session: for
+// whoever is in a race with others.
+//
+// Errors: those of [Store.Fetch], and [ErrBranchNotFound].
+func (s *Store) FetchTip(ctx context.Context) (*Commit, error) {
+	s.mu.Lock()
+	tip, commit, err := s.fetchTip(ctx)
+	s.mu.Unlock()
+	if commit != nil || tip == "" {
+		return commit, err
+	}
+	return s.Fetch(ctx, tip)
+}
+
+// fetchTip returns the tip alone when it cannot be fetched on top of what is there.
+func (s *Store) fetchTip(ctx context.Context) (Hash, *Commit, error) {
+	ctx, cancel := context.WithTimeout(ctx, transferTimeout)
+	defer cancel()
+	if s.tip == "" || s.damaged.Load() || s.worn() {
+		refs, err := s.remote.Refs(ctx)
+		if err != nil {
+			return "", nil, err
+		}
+		tip, err := refs.Branch(s.branch)
+		return tip, nil, err
+	}
+	tip, err := s.fetchInto(ctx, s.storer, "", s.tip, 0)
+	if err != nil && (tip == "" || !s.suspect(err)) {
+		return "", nil, s.remote.classify(ctx, err)
+	}
+	if commit, wholeErr := s.whole(tip); err == nil && wholeErr == nil && s.descends(tip, s.tip) {
+		return tip, commit, s.setTip(tip)
+	}
+	return tip, nil, nil
 }
 
 func (s *Store) setTip(tip Hash) error {
@@ -212,7 +248,7 @@ func (s *Store) worn() bool {
 func (s *Store) startAnew(ctx context.Context, tip Hash) error {
 	if s.dir == "" {
 		fresh := memory.NewStorage()
-		if err := s.fetchInto(ctx, fresh, tip, "", 1); err != nil {
+		if _, err := s.fetchInto(ctx, fresh, tip, "", 1); err != nil {
 			return err
 		}
 		if err := s.open(""); err != nil {
@@ -230,7 +266,8 @@ func (s *Store) startAnew(ctx context.Context, tip Hash) error {
 	if err := fresh.Init(); err != nil {
 		return fmt.Errorf("open store: %w", err)
 	}
-	if err := errors.Join(s.fetchInto(ctx, fresh, tip, "", 1), fresh.Close()); err != nil {
+	_, err = s.fetchInto(ctx, fresh, tip, "", 1)
+	if err := errors.Join(err, fresh.Close()); err != nil {
 		return err
 	}
 	_ = s.closer()
