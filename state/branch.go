@@ -14,10 +14,10 @@ import (
 const (
 	// maxRecord bounds the size of a record that is read.
 	maxRecord = 64 << 20
-	// maxPushes bounds how often a lost race is run again.
-	maxPushes = 50
-	// maxPause bounds the pause after a lost race.
-	maxPause = 500 * time.Millisecond
+	// firstPause and maxPause bound the pause after a lost race, which grows with each
+	// one, so that hundreds of agents get out of each other's way.
+	firstPause = 500 * time.Millisecond
+	maxPause   = time.Minute
 )
 
 const readme = `# gitsync's state
@@ -27,15 +27,17 @@ the deployment history (` + "`git log`, or `gitsync history`" + `). Do not edit 
 It may be deleted: nothing restarts, and gitsync writes it anew.
 `
 
-// Branch is the state branch of a repo. It is not safe for concurrent use.
+// Branch is one state branch of a repo. It is not safe for concurrent use.
 type Branch struct {
-	remote *gitrepo.Remote
 	store  *gitrepo.Store
+	remote *gitrepo.Remote
 	name   string
 	author gitrepo.Signature
 	tip    gitrepo.Hash
 	tree   *gitrepo.Tree
 	cache  map[string]cached
+	// pause is the longest after the next lost race: it outlasts a Save that gave up.
+	pause time.Duration
 }
 
 type cached struct {
@@ -130,26 +132,39 @@ func (b *Branch) Record(host string) (*Record, error) {
 // Save commits the given records (nil removes one) in a single commit, and pushes
 // it. The branch is created when it does not exist.
 //
-// Errors: those of [gitrepo.Store.Push]; a lost race is run again, and is
-// [gitrepo.ErrRaceLost] only when it was lost again and again.
+// Errors: those of [gitrepo.Store.Push]; a lost race is run again until the context is
+// done, which is [gitrepo.ErrRaceLost] then.
 func (b *Branch) Save(ctx context.Context, records map[string]*Record, entry Entry) error {
-	for range maxPushes {
-		err := b.push(ctx, records, entry)
-		if !errors.Is(err, gitrepo.ErrRaceLost) {
-			return err
+	for {
+		lost := b.push(ctx, records, entry)
+		if lost == nil {
+			b.pause = 0
 		}
-		if err := pause(ctx, rand.N(maxPause)); err != nil {
-			return err
+		if !errors.Is(lost, gitrepo.ErrRaceLost) {
+			return lost
 		}
-		refs, err := b.remote.Refs(ctx)
-		if err != nil {
-			return err
+		b.pause = min(max(3*b.pause, firstPause), maxPause)
+		if err := pause(ctx, rand.N(b.pause)); err != nil {
+			return fmt.Errorf("%w: %w", lost, err)
 		}
-		if err := b.Load(ctx, refs); err != nil && !errors.Is(err, gitrepo.ErrRaceLost) {
+		if err := b.loadTip(ctx); err != nil && !errors.Is(err, gitrepo.ErrRaceLost) {
 			return err
 		}
 	}
-	return fmt.Errorf("push branch %s, %d times: %w", b.name, maxPushes, gitrepo.ErrRaceLost)
+}
+
+// loadTip reads the branch as it is now.
+func (b *Branch) loadTip(ctx context.Context) error {
+	commit, err := b.store.FetchTip(ctx)
+	if errors.Is(err, gitrepo.ErrBranchNotFound) || errors.Is(err, gitrepo.ErrEmptyRemote) {
+		b.tip, b.tree = "", nil
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("fetch branch %s: %w", b.name, err)
+	}
+	b.tip, b.tree = commit.Hash, commit.Tree()
+	return nil
 }
 
 func (b *Branch) push(ctx context.Context, records map[string]*Record, entry Entry) error {

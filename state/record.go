@@ -23,9 +23,24 @@ type Record struct {
 	// Failures says, by container, why it could not be deployed, and when it is tried
 	// again; the key "" stands for the host as a whole.
 	Failures map[string]FailedUpdate `json:"failures,omitempty"`
+	// Moving says, by key, to which host a container moves that is kept until it runs
+	// there.
+	Moving map[string]string `json:"moving,omitempty"`
+	// Clean is set when the host is no longer in the repo, and not clean yet.
+	Clean *Clean `json:"clean,omitempty"`
 	// PreviousState is what runs: each status has an ID only, since the record
 	// outlives the rest.
 	PreviousState container.ContainersState `json:"previousState,omitempty"`
+}
+
+// Clean says that a host's containers are to be removed, since its directory is gone.
+type Clean struct {
+	// Since is when that was found, with the commit.
+	Since  time.Time `json:"since"`
+	Commit string    `json:"commit"`
+	// Allowed says that the removal was allowed, by that commit or a later one, or by an
+	// operator: it holds until the host is clean.
+	Allowed bool `json:"allowed,omitempty"`
 }
 
 // FailedUpdate is why a container could not be deployed. It holds as long as the host's

@@ -1,0 +1,181 @@
+package state
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/gitsync/gitsync/gitrepo"
+)
+
+// HostInName stands for the name of a host in the name of a state branch: then each
+// host has a branch of its own.
+const HostInName = "{host}"
+
+// Records are the records of all hosts: in one branch, or in one branch for each host.
+// They are not safe for concurrent use.
+type Records struct {
+	dir    string
+	remote *gitrepo.Remote
+	name   string
+	author gitrepo.Signature
+	refs   gitrepo.Refs
+	// branches are those that were read so far, by name.
+	branches map[string]*Branch
+}
+
+// OpenRecords returns the records in the branches of this name, which may hold
+// [HostInName]. dir is where their objects are kept; empty keeps them in memory.
+// Nothing is read from the remote yet.
+//
+// Errors: a name that holds it twice, and those of [Open].
+func OpenRecords(dir string, remote *gitrepo.Remote, name string, author gitrepo.Signature) (*Records, error) {
+	if strings.Count(name, HostInName) > 1 {
+		return nil, fmt.Errorf("the state branch %s: write %s once", name, HostInName)
+	}
+	r := &Records{dir: dir, remote: remote, name: name, author: author, branches: map[string]*Branch{}}
+	if r.perHost() {
+		return r, nil
+	}
+	_, err := r.open(name)
+	return r, err
+}
+
+func (r *Records) perHost() bool { return strings.Contains(r.name, HostInName) }
+
+// BranchOf returns the name of the branch that a host's record is in.
+func (r *Records) BranchOf(host string) string {
+	return strings.ReplaceAll(r.name, HostInName, host)
+}
+
+// open returns a branch, which is not read yet when it is new.
+func (r *Records) open(name string) (*Branch, error) {
+	if b := r.branches[name]; b != nil {
+		return b, nil
+	}
+	dir := r.dir
+	if dir != "" && r.perHost() {
+		dir = filepath.Join(dir, strings.ReplaceAll(name, "/", "~"))
+	}
+	b, err := Open(dir, r.remote, name, r.author)
+	if err != nil {
+		return nil, err
+	}
+	r.branches[name] = b
+	return b, nil
+}
+
+// Load takes over what the references say. A branch for each host is read when its
+// record is asked for.
+func (r *Records) Load(ctx context.Context, refs gitrepo.Refs) error {
+	r.refs = refs
+	if r.perHost() {
+		return nil
+	}
+	return r.branches[r.name].Load(ctx, refs)
+}
+
+// Hosts returns the names of the hosts that have a record, in order.
+func (r *Records) Hosts() ([]string, error) {
+	if !r.perHost() {
+		return r.branches[r.name].Hosts()
+	}
+	before, after, _ := strings.Cut(r.name, HostInName)
+	pattern := regexp.MustCompile("^" + regexp.QuoteMeta(before) + "([^/]+)" + regexp.QuoteMeta(after) + "$")
+	var hosts []string
+	for _, name := range r.refs.Names() {
+		if found := pattern.FindStringSubmatch(name); found != nil {
+			hosts = append(hosts, found[1])
+		}
+	}
+	return hosts, nil
+}
+
+// Record returns a host's record, and nil when there is none. The caller must not
+// change it.
+func (r *Records) Record(ctx context.Context, host string) (*Record, error) {
+	b, err := r.loaded(ctx, host)
+	if err != nil {
+		return nil, err
+	}
+	return b.Record(host)
+}
+
+func (r *Records) loaded(ctx context.Context, host string) (*Branch, error) {
+	b, err := r.open(r.BranchOf(host))
+	if err != nil || !r.perHost() {
+		return b, err
+	}
+	return b, b.Load(ctx, r.refs)
+}
+
+// Save commits the given records (nil removes one): in a single commit, or in one for
+// each host where each has a branch. See [Branch.Save].
+func (r *Records) Save(ctx context.Context, records map[string]*Record, entry Entry) error {
+	if !r.perHost() {
+		return r.branches[r.name].Save(ctx, records, entry)
+	}
+	var errs []error
+	for _, host := range slices.Sorted(maps.Keys(records)) {
+		b, err := r.loaded(ctx, host)
+		if err == nil {
+			own := entry
+			own.Hosts = []string{host}
+			err = b.Save(ctx, map[string]*Record{host: records[host]}, own)
+		}
+		if err == nil {
+			r.refs = r.refs.With(b.name, b.tip)
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// History returns the newest entries, newest first. Branches that do not exist have
+// none.
+func (r *Records) History(ctx context.Context, limit int) ([]Entry, error) {
+	if !r.perHost() {
+		return r.branches[r.name].History(ctx, limit)
+	}
+	refs, err := r.remote.Refs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r.refs = refs
+	hosts, err := r.Hosts()
+	if err != nil {
+		return nil, err
+	}
+	var all []Entry
+	for _, host := range hosts {
+		b, err := r.open(r.BranchOf(host))
+		if err != nil {
+			return nil, err
+		}
+		entries, err := b.History(ctx, limit)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, entries...)
+	}
+	slices.SortStableFunc(all, func(a, b Entry) int { return cmp.Or(b.When.Compare(a.When), strings.Compare(a.Commit, b.Commit)) })
+	if limit > 0 {
+		all = all[:min(len(all), limit)]
+	}
+	return all, nil
+}
+
+// Close lets go of the stores.
+func (r *Records) Close() error {
+	var errs []error
+	for _, b := range r.branches {
+		errs = append(errs, b.Close())
+	}
+	return errors.Join(errs...)
+}
