@@ -42,6 +42,9 @@ type Containers struct {
 	Held map[string]string `json:"-"`
 	// Blocked says, by key, why a container must not be created.
 	Blocked map[string]string `json:"-"`
+	// Moves says, by key, from or to which machine a container moves. Its removal is no
+	// loss, and not guarded.
+	Moves map[string]string `json:"-"`
 	// Superseded, when set and closed, ends the wait for containers to become ready:
 	// their updates are taken back, since a newer desired state is to be deployed.
 	Superseded <-chan struct{} `json:"-"`

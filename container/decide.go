@@ -23,6 +23,8 @@ type decision struct {
 	// held says why its update is not tried now, while what was deployed before is
 	// brought back.
 	held string
+	// moves says that the container is kept here until it runs elsewhere.
+	moves string
 	// recovery undoes an interrupted update first.
 	recovery []Step
 	// files are the paths to write, and signal what to send then.

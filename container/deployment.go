@@ -103,7 +103,7 @@ func (d *Deployment) at(where Machine) *machine {
 		origin: d.source.Origin, progress: d.source.Progress,
 		previous: ContainersState{}, desired: ContainersState{}, state: ContainersState{},
 		parallel: d.source.Parallel, superseded: d.source.Superseded,
-		options: PlanOptions{PruneLimit: d.source.PruneLimit, Held: d.source.Held, Blocked: d.source.Blocked},
+		options: PlanOptions{PruneLimit: d.source.PruneLimit, Held: d.source.Held, Blocked: d.source.Blocked, Moves: d.source.Moves},
 	}
 	if m.parallel <= 0 {
 		m.parallel = defaultParallel

@@ -28,6 +28,9 @@ const (
 	Configure Kind = "configure"
 	// Recover puts back, tidies away, or goes on with, what an interrupted update left.
 	Recover Kind = "recover"
+	// Move means that the container is kept here until it runs on the machine that it
+	// moves to.
+	Move Kind = "move"
 	// Hold means that nothing is done now: an update failed, and waits for its next
 	// try.
 	Hold Kind = "hold"

@@ -18,6 +18,9 @@ type PlanOptions struct {
 	Held map[string]string
 	// Blocked says, by key, why a container must not be created here.
 	Blocked map[string]string
+	// Moves says, by key, from or to which machine a container moves. Its removal is no
+	// loss, and not guarded.
+	Moves map[string]string
 }
 
 // MakePlan compares the three states of one machine and returns what to do. It
@@ -39,10 +42,14 @@ func MakePlan(host string, desired, previous ContainersState, current Current, o
 		decisions = append(decisions, &d)
 	}
 	followNamespaces(decisions)
+	opts.explainMoves(decisions)
 	opts.guard(decisions)
 	byKey := index(decisions)
 	opts.holdDependants(decisions, byKey)
 	for _, d := range decisions {
+		if d.moves != "" {
+			plan.Changes = append(plan.Changes, Change{Container: d.key, Kind: Move, Causes: []Cause{{Text: d.moves}}})
+		}
 		if d.kind == "" {
 			continue
 		}
@@ -159,6 +166,22 @@ func (d *decision) waits() bool {
 // releases says whether the decision stops a container for good.
 func (d *decision) releases() bool { return d.main != nil && (d.kind == Replace || d.kind == Remove) }
 
+// explainMoves says of containers that move where they go, or come from.
+func (o PlanOptions) explainMoves(decisions []*decision) {
+	for _, d := range decisions {
+		text := o.Moves[d.key]
+		switch {
+		case text == "":
+		case d.kind == Create:
+			d.causes = append(d.causes, Cause{Text: text})
+		case d.kind == Remove:
+			d.causes = []Cause{{Text: text}}
+		default:
+			d.moves = text
+		}
+	}
+}
+
 // guard blocks removals that look like a mistake, and what must not be created.
 func (o PlanOptions) guard(decisions []*decision) {
 	var removals []*decision
@@ -175,7 +198,7 @@ func (o PlanOptions) guard(decisions []*decision) {
 			d.block(o.Blocked[d.key])
 		case d.kind == Remove && d.protected():
 			d.block("it is protected: a commit must first say protect: false, and be deployed, before another one removes it")
-		case d.kind == Remove:
+		case d.kind == Remove && o.Moves[d.key] == "":
 			removals = append(removals, d)
 		}
 	}
