@@ -18,6 +18,7 @@ import (
 	xssh "golang.org/x/crypto/ssh"
 
 	"github.com/gitsync/gitsync/gitrepo"
+	hostssh "github.com/gitsync/gitsync/host/ssh"
 	"github.com/gitsync/gitsync/internal/gittest"
 )
 
@@ -78,9 +79,9 @@ func TestASilentSSHServerIsLeftInTime(t *testing.T) {
 	}
 	dir := t.TempDir()
 	listener := serveSilentSSH(t, signer)
-	auth := gitrepo.Auth{SSHKeyFile: filepath.Join(dir, "key"), KnownHostsFile: filepath.Join(dir, "known_hosts")}
+	auth := gitrepo.Auth{SSH: hostssh.Options{KeyFile: filepath.Join(dir, "key"), KnownHostsFile: filepath.Join(dir, "known_hosts")}}
 	known := fmt.Appendf(nil, "[127.0.0.1]:%d %s", listener.Addr().(*net.TCPAddr).Port, xssh.MarshalAuthorizedKey(signer.PublicKey()))
-	if err := errors.Join(os.WriteFile(auth.SSHKeyFile, pem.EncodeToMemory(block), 0o600), os.WriteFile(auth.KnownHostsFile, known, 0o600)); err != nil {
+	if err := errors.Join(os.WriteFile(auth.SSH.KeyFile, pem.EncodeToMemory(block), 0o600), os.WriteFile(auth.SSH.KnownHostsFile, known, 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	wantLeftInTime(t, open(t, "ssh://git@"+listener.Addr().String()+"/x.git", auth))

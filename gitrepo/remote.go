@@ -1,6 +1,7 @@
 package gitrepo
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,12 +35,9 @@ type Auth struct {
 	// CAFile holds certificate authorities, in PEM form, to trust besides the
 	// system's.
 	CAFile string
-	// SSHKeyFile is a private key; empty means the agent's keys.
-	SSHKeyFile string
-	// KnownHostsFile is ~/.ssh/known_hosts by default.
-	KnownHostsFile string
-	// SSHAgentSocket is the agent's socket; empty means no agent.
-	SSHAgentSocket string
+	// SSH is for ssh remotes. The user is git where neither the address nor the
+	// ssh_config says one, and a host is never trusted on first use.
+	SSH ssh.Options
 }
 
 // Remote is a repo somewhere. It is safe for concurrent use.
@@ -142,17 +140,14 @@ func newHTTP(u *url.URL, auth Auth) (*Remote, error) {
 }
 
 func newSSH(user, host string, port int, path string, auth Auth) *Remote {
-	if user == "" {
-		user = "git"
-	}
+	options := auth.SSH
+	options.DefaultUser, options.TrustOnFirstUse = "git", false
 	config := &ssh.Config{Address: host, Port: port, User: user}
 	return &Remote{
 		ssh: config, sshPath: path,
-		sshOptions: ssh.Options{
-			KeyFile: auth.SSHKeyFile, KnownHostsFile: auth.KnownHostsFile, AgentSocket: auth.SSHAgentSocket,
-		},
-		shown:    "ssh://" + user + "@" + config.HostPort() + "/" + strings.TrimPrefix(path, "/"),
-		identity: identity(host, path),
+		sshOptions: options,
+		shown:      "ssh://" + cmp.Or(user, "git") + "@" + config.HostPort() + "/" + strings.TrimPrefix(path, "/"),
+		identity:   identity(host, path),
 	}
 }
 

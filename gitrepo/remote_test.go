@@ -12,6 +12,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/gitsync/gitsync/gitrepo"
+	hostssh "github.com/gitsync/gitsync/host/ssh"
 	"github.com/gitsync/gitsync/internal/gittest"
 	"github.com/gitsync/gitsync/internal/sshdtest"
 )
@@ -38,11 +39,11 @@ var transports = map[string]func(t *testing.T, r *gittest.Repo) (string, gitrepo
 	},
 	"ssh with a key": func(t *testing.T, r *gittest.Repo) (string, gitrepo.Auth) {
 		s := sshdtest.Serve(t)
-		return s.URL(r.Dir), gitrepo.Auth{SSHKeyFile: s.KeyFile, KnownHostsFile: s.KnownHostsFile}
+		return s.URL(r.Dir), gitrepo.Auth{SSH: hostssh.Options{KeyFile: s.KeyFile, KnownHostsFile: s.KnownHostsFile}}
 	},
 	"ssh with an agent": func(t *testing.T, r *gittest.Repo) (string, gitrepo.Auth) {
 		s := sshdtest.Serve(t)
-		return s.URL(r.Dir), gitrepo.Auth{SSHAgentSocket: sshdtest.Agent(t, s.KeyFile), KnownHostsFile: s.KnownHostsFile}
+		return s.URL(r.Dir), gitrepo.Auth{SSH: hostssh.Options{AgentSocket: sshdtest.Agent(t, s.KeyFile), KnownHostsFile: s.KnownHostsFile}}
 	},
 }
 
@@ -159,7 +160,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 	repo.Commit("main", map[string]string{"x": "y"}, "first")
 	ssh := func(t *testing.T, change func(*sshdtest.Server, *gitrepo.Auth)) (string, gitrepo.Auth) {
 		s := sshdtest.Serve(t)
-		auth := gitrepo.Auth{SSHKeyFile: s.KeyFile, KnownHostsFile: s.KnownHostsFile}
+		auth := gitrepo.Auth{SSH: hostssh.Options{KeyFile: s.KeyFile, KnownHostsFile: s.KnownHostsFile}}
 		change(s, &auth)
 		return s.URL(repo.Dir), auth
 	}
@@ -184,13 +185,13 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 			return gittest.ServeHTTP(t, repo, gittest.HTTPOptions{TLS: true}).URL, gitrepo.Auth{}
 		}, gitrepo.ErrUnreachable, "certificate"},
 		"a key that is not let in": {func(t *testing.T) (string, gitrepo.Auth) {
-			return ssh(t, func(s *sshdtest.Server, a *gitrepo.Auth) { a.SSHKeyFile = s.StrangerKeyFile })
+			return ssh(t, func(s *sshdtest.Server, a *gitrepo.Auth) { a.SSH.KeyFile = s.StrangerKeyFile })
 		}, gitrepo.ErrAuth, "authorized_keys"},
 		"a key that is missing": {func(t *testing.T) (string, gitrepo.Auth) {
-			return ssh(t, func(_ *sshdtest.Server, a *gitrepo.Auth) { a.SSHKeyFile = "/nowhere/key" })
+			return ssh(t, func(_ *sshdtest.Server, a *gitrepo.Auth) { a.SSH.KeyFile = "/nowhere/key" })
 		}, gitrepo.ErrAuth, "/nowhere/key"},
 		"no key at all": {func(t *testing.T) (string, gitrepo.Auth) {
-			return ssh(t, func(_ *sshdtest.Server, a *gitrepo.Auth) { a.SSHKeyFile = "" })
+			return ssh(t, func(_ *sshdtest.Server, a *gitrepo.Auth) { a.SSH.KeyFile = "" })
 		}, gitrepo.ErrAuth, "ssh-add"},
 		"a host that is not known": {func(t *testing.T) (string, gitrepo.Auth) {
 			return ssh(t, func(s *sshdtest.Server, _ *gitrepo.Auth) { s.KnowNobody() })
@@ -243,7 +244,7 @@ func TestAServerThatNeverAnswersIsLeftInTime(t *testing.T) {
 	known := sshdtest.Serve(t)
 	for _, scheme := range []string{"http://", "ssh://git@"} {
 		t.Run(scheme, func(t *testing.T) {
-			remote := open(t, scheme+listener.Addr().String()+"/x.git", gitrepo.Auth{SSHKeyFile: known.KeyFile, KnownHostsFile: known.KnownHostsFile})
+			remote := open(t, scheme+listener.Addr().String()+"/x.git", gitrepo.Auth{SSH: hostssh.Options{KeyFile: known.KeyFile, KnownHostsFile: known.KnownHostsFile}})
 			wantLeftInTime(t, remote)
 		})
 	}

@@ -51,13 +51,14 @@ func (h *Host) Address() string {
 	return "direct"
 }
 
-// Connect opens the connection. For a direct host that costs nothing.
-func (h *Host) Connect(ctx context.Context) (Connection, error) {
+// Connect opens the connection. For a direct host that costs nothing, and needs no
+// dialer. What the dialer returns as an error is returned as it is.
+func (h *Host) Connect(ctx context.Context, dialer *ssh.Dialer) (Connection, error) {
 	if err := h.Validate(); err != nil {
 		return nil, err
 	}
 	if h.SSHConfig != nil {
-		return ssh.Connect(ctx, *h.SSHConfig)
+		return dialer.Connect(ctx, *h.SSHConfig)
 	}
 	return direct.Connect(), nil
 }

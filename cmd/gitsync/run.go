@@ -39,6 +39,7 @@ EXIT STATUS
   1  with --once: something failed; else: gitsync could not start`,
 		Example: `  gitsync run --repo https://example.com/acme/infra.git
   gitsync run --repo git@example.com:acme/infra.git --git-ssh-key /etc/gitsync/key --host web1
+  gitsync run --repo https://example.com/acme/infra.git --agent  # on each host
   gitsync run --repo /srv/git/infra.git --once            # from cron
   gitsync run --repo /srv/git/infra.git --schedule '*/5 * * * *'`,
 		Args: cobra.NoArgs,
@@ -47,6 +48,7 @@ EXIT STATUS
 		},
 	}
 	s.addRepoFlags(cmd.Flags())
+	s.addAgentFlags(cmd.Flags())
 	cmd.Flags().DurationVar(&opts.interval, "interval", 30*time.Second, "time between two polls, give or take a tenth")
 	cmd.Flags().StringVar(&opts.schedule, "schedule", "", "cron `EXPRESSION` for the polls, instead of an interval")
 	cmd.Flags().BoolVar(&opts.once, "once", false, "run one cycle and exit; more when a newer commit lands or a roll-out goes on")
@@ -75,6 +77,9 @@ func runRun(ctx context.Context, s *settings, opts runOptions, stderr *os.File) 
 	}
 	log, err := s.newLogger(stderr)
 	if err != nil {
+		return err
+	}
+	if err := s.findAgentHost(ctx); err != nil {
 		return err
 	}
 	syncer, closeSyncer, err := s.openSyncer("", true, newProgress(newTerminal(stderr)).report(), func(o *sync.Options) {

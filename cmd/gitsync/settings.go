@@ -28,6 +28,14 @@ type settings struct {
 	gitSSHKey     string
 	gitKnownHosts string
 	gitCAFile     string
+
+	sshKey        string
+	sshPassphrase string
+	sshKnownHosts string
+	sshConfig     string
+	sshTrust      bool
+	certPath      string
+	local, agent  bool
 }
 
 const (
@@ -46,15 +54,32 @@ func (s *settings) addGlobalFlags(f *pflag.FlagSet) {
 func (s *settings) addRepoFlags(f *pflag.FlagSet) {
 	f.StringVar(&s.repo, "repo", "", "the repo: an https://, ssh:// or file:// `URL`, user@host:path, or a directory")
 	f.StringVar(&s.branch, "branch", "main", "the branch to deploy")
-	f.StringVar(&s.stateBranch, "state-branch", "gitsync/state", "the branch in which deployments are recorded")
-	f.StringArrayVar(&s.hosts, "host", nil, "handle only this host `NAME`; repeat for more (default all)")
+	f.StringVar(&s.stateBranch, "state-branch", "gitsync/state", "the branch in which deployments are recorded; with {host} in it, one for each host")
+	f.StringArrayVar(&s.hosts, "host", nil, "handle only this host `NAME`, or those of a glob such as 'web-*'; repeat for more (default all)")
 	f.StringVar(&s.dataDir, "data-dir", "", "where fetched objects are kept (default /var/lib/gitsync for root, else ~/.local/state/gitsync)")
 	f.StringVar(&s.runtime, "runtime", runtimeDocker, "docker, or memory: run nothing, for trials")
 	f.StringVar(&s.gitUsername, "git-username", "", "user name for http(s) remotes (default \"git\" with a token)")
 	f.StringVar(&s.gitTokenFile, "git-token-file", "", "`FILE` with the token or password for http(s) remotes; or set $GITSYNC_GIT_TOKEN")
-	f.StringVar(&s.gitSSHKey, "git-ssh-key", "", "private key `FILE` for ssh remotes (default the SSH agent)")
+	f.StringVar(&s.gitSSHKey, "git-ssh-key", "", "private key `FILE` for ssh remotes (default that of --ssh-config, or the SSH agent)")
 	f.StringVar(&s.gitKnownHosts, "git-known-hosts", "", "known_hosts `FILE` for ssh remotes (default ~/.ssh/known_hosts)")
 	f.StringVar(&s.gitCAFile, "git-ca-file", "", "PEM `FILE` with certificate authorities to trust for https remotes, besides the system's")
+	s.addHostFlags(f)
+}
+
+// addHostFlags adds the flags that say how hosts are logged in to.
+func (s *settings) addHostFlags(f *pflag.FlagSet) {
+	f.StringVar(&s.sshKey, "ssh-key", "", "private key `FILE` for hosts (default those of --ssh-config, the SSH agent, ~/.ssh/id_*)")
+	f.StringVar(&s.sshPassphrase, "ssh-key-passphrase-file", "", "`FILE` with the passphrase of the private keys")
+	f.StringVar(&s.sshKnownHosts, "ssh-known-hosts", "", "known_hosts `FILE` for hosts (default that of --ssh-config, or ~/.ssh/known_hosts)")
+	f.StringVar(&s.sshConfig, "ssh-config", "", "ssh_config `FILE` for hosts and ssh remotes, or none (default ~/.ssh/config if it is there)")
+	f.BoolVar(&s.sshTrust, "ssh-trust-on-first-use", false, "accept the key of a host that is not known, and add it to its known_hosts")
+	f.StringVar(&s.certPath, "docker-cert-path", "", "`DIR` with ca.pem, cert.pem and key.pem for tcp:// engines, or with a directory of them for each address (default $DOCKER_CERT_PATH)")
+}
+
+// addAgentFlags adds the flags of a gitsync that runs on the host that it handles.
+func (s *settings) addAgentFlags(f *pflag.FlagSet) {
+	f.BoolVar(&s.local, "local", false, "reach the hosts' engines on this machine, whatever host.yaml says about SSH: for a gitsync on each host")
+	f.BoolVar(&s.agent, "agent", false, "--local, with the name of this machine's engine as --host where none is given")
 }
 
 // envName returns the environment variable of a flag.

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gitsync/gitsync/layout"
+	"github.com/gitsync/gitsync/runtime/docker"
 )
 
 func newValidateCommand() *cobra.Command {
@@ -46,7 +47,7 @@ func runValidate(ctx context.Context, dir, output string, stdout *os.File) error
 	} else if !info.IsDir() {
 		return fmt.Errorf("%s is no directory", dir)
 	}
-	repo, err := layout.NewLoader().Load(ctx, os.DirFS(dir), layout.Options{DockerHost: os.Getenv("DOCKER_HOST")})
+	repo, err := layout.NewLoader().Load(ctx, os.DirFS(dir), layout.Options{DockerHost: (&docker.Config{}).GetAddress()})
 	if err != nil {
 		return fmt.Errorf("%s: %w", dir, err)
 	}
@@ -78,7 +79,11 @@ func printMistakes(t *terminal, repo *layout.Repo, mistakes layout.Mistakes) err
 		line("%s\n", clean(m.Error()))
 	}
 	if len(mistakes) > 0 {
-		line("%s\n", t.red(fmt.Sprintf("%s in %s.", plural(len(mistakes), "mistake"), plural(len(repo.Invalid), "host"))))
+		where := " in " + plural(len(repo.Invalid), "host")
+		if len(repo.Invalid) == 0 {
+			where = " that stops no host"
+		}
+		line("%s\n", t.red(plural(len(mistakes), "mistake")+where+"."))
 		return wrapWrite(errors.Join(errs...))
 	}
 	containers := 0

@@ -9,11 +9,15 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/gitsync/gitsync/container"
 	"github.com/gitsync/gitsync/gitrepo"
 	"github.com/gitsync/gitsync/host"
+	"github.com/gitsync/gitsync/host/direct"
+	"github.com/gitsync/gitsync/host/ssh"
 	"github.com/gitsync/gitsync/runtime"
+	"github.com/gitsync/gitsync/runtime/docker"
 	"github.com/gitsync/gitsync/runtime/memory"
 	"github.com/gitsync/gitsync/sync"
 )
@@ -24,8 +28,7 @@ func (s *settings) openRemote() (*gitrepo.Remote, error) {
 		return nil, withHint(errors.New("no repo given"), "set --repo URL or $GITSYNC_REPO")
 	}
 	auth := gitrepo.Auth{
-		Username: s.gitUsername, CAFile: s.gitCAFile, SSHKeyFile: s.gitSSHKey,
-		KnownHostsFile: s.gitKnownHosts, SSHAgentSocket: os.Getenv("SSH_AUTH_SOCK"),
+		Username: s.gitUsername, CAFile: s.gitCAFile, SSH: s.sshOptions(s.gitSSHKey, s.gitKnownHosts),
 		Password: os.Getenv("GITSYNC_GIT_TOKEN"),
 	}
 	if s.gitTokenFile != "" {
@@ -47,7 +50,8 @@ func (s *settings) openRemote() (*gitrepo.Remote, error) {
 func (s *settings) openSyncer(path string, keep bool, progress func(runtime.PullProgress), changes ...func(*sync.Options)) (*sync.Syncer, func(), error) {
 	opts := sync.Options{
 		Branch: s.branch, StateBranch: s.stateBranch, Path: path, Hosts: s.hosts,
-		Author: author(), Progress: progress, DockerHost: os.Getenv("DOCKER_HOST"),
+		Author: author(), Progress: progress, DockerHost: (&docker.Config{}).GetAddress(),
+		Connector: s.connector(),
 	}
 	closeRemote := func() {}
 	if s.repo != "" || path == "" {
@@ -60,9 +64,6 @@ func (s *settings) openSyncer(path string, keep bool, progress func(runtime.Pull
 	}
 	if keep {
 		opts.DataDir = filepath.Join(s.data(), "repos", digest(opts.Remote.Identity()+"#"+s.branch))
-	}
-	if s.runtime == runtimeMemory {
-		opts.Connector = s.connectMemory
 	}
 	for _, change := range changes {
 		change(&opts)
@@ -77,6 +78,68 @@ func (s *settings) openSyncer(path string, keep bool, progress func(runtime.Pull
 		closeRemote()
 	}, nil
 }
+
+// sshOptions are what logins over SSH have in common, with a key and known hosts.
+func (s *settings) sshOptions(key, knownHosts string) ssh.Options {
+	config := s.sshConfig
+	if home, err := os.UserHomeDir(); config == "" && err == nil {
+		if file := filepath.Join(home, ".ssh", "config"); isFile(file) {
+			config = file
+		}
+	}
+	if config == "none" {
+		config = ""
+	}
+	return ssh.Options{
+		KeyFile: key, PassphraseFile: s.sshPassphrase, UserKeys: true, KnownHostsFile: knownHosts,
+		ConfigFile: config, AgentSocket: os.Getenv("SSH_AUTH_SOCK"), TrustOnFirstUse: s.sshTrust,
+	}
+}
+
+func isFile(name string) bool {
+	info, err := os.Stat(name)
+	return err == nil && !info.IsDir()
+}
+
+// connector opens the hosts' runtimes.
+func (s *settings) connector() container.Connector {
+	if s.runtime == runtimeMemory {
+		return s.connectMemory
+	}
+	connect := container.NewConnector(container.ConnectOptions{
+		SSH: ssh.NewDialer(s.sshOptions(s.sshKey, s.sshKnownHosts)), DockerCertPath: s.certPath,
+	})
+	if !s.local && !s.agent {
+		return connect
+	}
+	return func(ctx context.Context, _ host.Host, config container.RuntimeConfig) (runtime.Runtime, func(), error) {
+		return connect(ctx, host.Host{DirectConfig: &direct.Config{}}, config)
+	}
+}
+
+// findAgentHost makes the host of an agent the one that its engine runs on: in a
+// container this process knows no other name of the machine.
+func (s *settings) findAgentHost(ctx context.Context) error {
+	if !s.agent || len(s.hosts) > 0 {
+		return nil
+	}
+	if s.runtime == runtimeMemory {
+		name, err := os.Hostname()
+		s.hosts = []string{name}
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, agentTimeout)
+	defer cancel()
+	name, err := docker.HostName(ctx, docker.Config{CertPath: s.certPath})
+	if err != nil {
+		return withHint(fmt.Errorf("ask the engine for this machine's name: %w", err), "give it with --host")
+	}
+	s.hosts = []string{name}
+	return nil
+}
+
+// agentTimeout bounds the question for the machine's name.
+const agentTimeout = 30 * time.Second
 
 // connectMemory is a container.Connector whose machines exist in files of the
 // data directory only.

@@ -19,33 +19,39 @@ const (
 	defaultRetryInterval     = time.Second
 )
 
-// Options are the settings of this side: what does not belong in a repo.
-type Options struct {
-	// KeyFile is a private key in PEM form; empty means none.
-	KeyFile string
-	// KnownHostsFile is ~/.ssh/known_hosts by default.
-	KnownHostsFile string
-	// AgentSocket is the agent's socket; empty means no agent.
-	AgentSocket string
-}
-
-// Dial connects and logs in. A network error is tried again until RetryTimeout is
-// over; a refusal is not. When the context is done it returns at once, with the
-// context's error and the last one of the network. The caller closes the client,
-// which the context does not end.
+// Dial connects and logs in, through the jump hosts on the way. A network error is tried
+// again until RetryTimeout is over; a refusal is not. When the context is done it returns
+// at once, with the context's error and the last one of the network. The caller closes
+// the client, which the context does not end; that ends those of the jump hosts too.
 //
-// Errors: [ErrHostKey], [ErrAuth].
+// Errors: [ErrHostKey], [ErrAuth], [ErrConfig].
 func Dial(ctx context.Context, config Config, opts Options) (*xssh.Client, error) {
 	if err := config.Validate(); err != nil {
 		return nil, fmt.Errorf("connect over SSH: %w", err)
 	}
+	dialer := NewDialer(opts)
+	return retry(ctx, config, func() (*xssh.Client, error) {
+		client, release, err := dialer.login(ctx, config, nil)
+		if err != nil {
+			return nil, err
+		}
+		go func() {
+			_ = client.Wait()
+			release()
+		}()
+		return client, nil
+	})
+}
+
+// retry tries to connect until RetryTimeout is over.
+func retry(ctx context.Context, config Config, connect func() (*xssh.Client, error)) (*xssh.Client, error) {
 	interval := time.Duration(config.RetryInterval)
 	if interval <= 0 {
 		interval = defaultRetryInterval
 	}
 	var last error
 	client, err := backoff.Retry(ctx, func() (*xssh.Client, error) {
-		client, err := dialOnce(ctx, config, opts)
+		client, err := connect()
 		last = err
 		if err != nil && (config.RetryTimeout <= 0 || !isNetwork(err)) {
 			return nil, backoff.Permanent(err)
@@ -63,46 +69,60 @@ func Dial(ctx context.Context, config Config, opts Options) (*xssh.Client, error
 
 // isNetwork says whether another attempt may help.
 func isNetwork(err error) bool {
-	if errors.Is(err, ErrAuth) || errors.Is(err, ErrHostKey) {
+	if errors.Is(err, ErrAuth) || errors.Is(err, ErrHostKey) || errors.Is(err, ErrConfig) {
 		return false
 	}
 	var netErr net.Error
 	return errors.As(err, &netErr) || errors.Is(err, io.EOF)
 }
 
-func dialOnce(ctx context.Context, config Config, opts Options) (*xssh.Client, error) {
-	timeout := time.Duration(config.ConnectionTimeout)
-	if timeout <= 0 {
-		timeout = defaultConnectionTimeout
+// dialFunc opens a connection to an address.
+type dialFunc func(ctx context.Context, network, address string) (net.Conn, error)
+
+// timeout bounds one attempt.
+func (c *Config) timeout() time.Duration {
+	if c.ConnectionTimeout > 0 {
+		return time.Duration(c.ConnectionTimeout)
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	return defaultConnectionTimeout
+}
+
+// logIn connects to a host, on a connection that dial opens.
+func logIn(ctx context.Context, t *target, opts Options, dial dialFunc) (*xssh.Client, error) {
+	ctx, cancel := context.WithTimeout(ctx, t.timeout())
 	defer cancel()
-	address := config.HostPort()
-	hostKeys, err := openKnownHosts(opts.KnownHostsFile, address)
+	address := t.HostPort()
+	hostKeys, err := openHostKeys(ctx, t, opts)
 	if err != nil {
 		return nil, err
 	}
-	login, err := newLogin(ctx, config, opts)
+	login, err := newLogin(ctx, t, opts)
 	if err != nil {
 		return nil, err
 	}
 	defer login.release()
-	user := config.User
-	if user == "" {
-		user = "root"
-	}
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
-	if err != nil {
-		return nil, fmt.Errorf("connect to %s: %w", address, err)
-	}
-	client, err := handshake(ctx, conn, address, &xssh.ClientConfig{
-		User: user, Auth: login.methods, HostKeyCallback: hostKeys.check, HostKeyAlgorithms: hostKeys.algorithms(),
-	})
-	if err != nil {
+	var refused error
+	for _, algorithms := range hostKeys.attempts() {
+		conn, err := dial(ctx, "tcp", address)
+		if err != nil {
+			return nil, fmt.Errorf("connect to %s: %w", address, err)
+		}
+		client, err := handshake(ctx, conn, address, &xssh.ClientConfig{
+			User: t.User, Auth: login.methods, HostKeyCallback: hostKeys.check, HostKeyAlgorithms: algorithms,
+		})
+		if err == nil {
+			return client, nil
+		}
 		_ = conn.Close()
-		return nil, explain(err, user, hostKeys)
+		var disagree *xssh.AlgorithmNegotiationError
+		if refused == nil || !errors.As(err, &disagree) {
+			refused = explain(err, t.User, hostKeys)
+		}
+		if !errors.Is(refused, ErrHostKey) {
+			break
+		}
 	}
-	return client, nil
+	return nil, refused
 }
 
 // handshake is bounded by the context: the library has a time-out for TCP only.
@@ -123,14 +143,14 @@ func handshake(ctx context.Context, conn net.Conn, address string, config *xssh.
 }
 
 // explain says what an operator does about a failed handshake.
-func explain(err error, user string, hostKeys *knownHosts) error {
+func explain(err error, user string, hostKeys *hostKeys) error {
 	address := hostKeys.address
 	var disagree *xssh.AlgorithmNegotiationError
 	said := err.Error()
 	switch {
 	case errors.Is(errors.Unwrap(err), ErrHostKey):
 		return fmt.Errorf("connect to %s: %w", address, errors.Unwrap(err))
-	case errors.As(err, &disagree) && disagree.What == "host key" && len(hostKeys.algorithms()) > 0:
+	case errors.As(err, &disagree) && disagree.What == "host key" && len(hostKeys.attempts()[0]) > 0:
 		return hostKeys.otherTypes(disagree.RequestedAlgorithms)
 	case strings.Contains(said, "Too many authentication failures"):
 		return fmt.Errorf("%w: %s ends the login of %s after too many keys: offer fewer (ssh-add -D empties the agent), or raise MaxAuthTries in its sshd_config", ErrAuth, address, user)

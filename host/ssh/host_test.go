@@ -29,9 +29,8 @@ func connect(t *testing.T, s *sshdtest.Server) *ssh.Connection {
 		t.Fatal(err)
 	}
 	t.Setenv("HOME", home)
-	t.Setenv("SSH_AUTH_SOCK", sshdtest.Agent(t, s.KeyFile))
 	config, _ := to(s)
-	c, err := ssh.Connect(withPatience(t), config)
+	c, err := ssh.NewDialer(ssh.Options{AgentSocket: sshdtest.Agent(t, s.KeyFile)}).Connect(withPatience(t), config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,10 +141,11 @@ func TestCloseEndsAllThatWasDialled(t *testing.T) {
 	}
 }
 
-// What was dialled must not wait for ever when the network goes away.
-func TestALostConnectionEndsAllThatWasDialled(t *testing.T) {
+// What was dialled must not wait for ever when the network goes away; what is dialled
+// after that works.
+func TestALostConnectionEndsAllThatWasDialledAndComesBack(t *testing.T) {
 	s := sshdtest.Serve(t)
-	accepted := make(chan net.Conn, 1)
+	accepted := make(chan net.Conn, 10)
 	through := serve(t, "tcp", "127.0.0.1:0", func(_ int, conn net.Conn) {
 		accepted <- conn
 		forward(conn, s)
@@ -163,8 +163,24 @@ func TestALostConnectionEndsAllThatWasDialled(t *testing.T) {
 	}
 	_ = (<-accepted).Close()
 	wantEnd(t, conn)
-	if _, err := c.DialContext(withPatience(t), "unix", socket.String()); err == nil {
-		t.Error("dial over a lost connection: no error")
+	var all stdsync.WaitGroup
+	for range 5 {
+		all.Go(func() {
+			conn, err := c.DialContext(withPatience(t), "unix", socket.String())
+			if err != nil {
+				t.Errorf("dial after the connection was lost: %v", err)
+				return
+			}
+			defer func() { _ = conn.Close() }()
+			if err := talk(conn, "back"); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	(<-accepted).Close()
+	if len(accepted) > 0 {
+		t.Error("several dials at once made several logins")
 	}
 	if err := c.Close(); err != nil {
 		t.Errorf("close: %v, want none for a connection that is lost", err)

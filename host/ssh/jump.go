@@ -46,3 +46,19 @@ func parseJumps(text string) ([]Config, error) {
 	}
 	return jumps, nil
 }
+
+// joinJumps writes jump hosts as ProxyJump has them.
+func joinJumps(jumps []Config) string {
+	var parts []string
+	for _, j := range jumps {
+		part := j.Address
+		if j.Port != 0 {
+			part = j.HostPort()
+		}
+		if j.User != "" {
+			part = j.User + "@" + part
+		}
+		parts = append(parts, part)
+	}
+	return strings.Join(parts, ",")
+}

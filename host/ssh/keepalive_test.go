@@ -2,7 +2,6 @@ package ssh
 
 import (
 	"bytes"
-	"context"
 	"crypto/ed25519"
 	"net"
 	stdsync "sync"
@@ -81,7 +80,11 @@ func pipe(t *testing.T, handle func(<-chan *xssh.Request)) *Connection {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return newConnection(context.Background(), client, "host:22")
+	c := &Connection{address: "host:22", dialer: NewDialer(Options{})}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.keep(client, func() {})
+	return c
 }
 
 func TestKeepaliveHoldsAConnectionThatAnswers(t *testing.T) {
@@ -113,9 +116,13 @@ func TestKeepaliveEndsAConnectionThatDoesNotAnswer(t *testing.T) {
 			}
 		})
 		start := time.Now()
-		err := c.client.Wait()
+		s, err := c.session(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-s.ended
 		if got, want := time.Since(start), keepaliveInterval+keepaliveTimeout; got != want {
-			t.Errorf("ended (%v) after %v, want %v", err, got, want)
+			t.Errorf("ended after %v, want %v", got, want)
 		}
 		if _, err := c.DialContext(t.Context(), "unix", "/socket"); err == nil {
 			t.Error("dial: no error")

@@ -1,11 +1,14 @@
 package ssh
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"net"
 	"os"
+	"slices"
+	"strings"
 
 	xssh "golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/agent"
@@ -22,23 +25,27 @@ type login struct {
 
 // newLogin offers all keys in one method: servers count methods, and the library
 // asks each kind only once. When the context is done the agent is hung up on.
-func newLogin(ctx context.Context, config Config, opts Options) (*login, error) {
-	signers, err := keys(config, opts)
+func newLogin(ctx context.Context, t *target, opts Options) (*login, error) {
+	ring, err := readKeys(t, opts)
 	if err != nil {
 		return nil, err
 	}
 	l := &login{release: func() {}}
 	var agentErr error
-	if opts.AgentSocket != "" {
+	if t.agentSocket != "" {
 		var fromAgent []xssh.Signer
-		fromAgent, l.release, agentErr = askAgent(ctx, opts.AgentSocket)
-		signers = append(signers, fromAgent...)
+		fromAgent, l.release, agentErr = askAgent(ctx, t.agentSocket)
+		ring.add(fromAgent, t.onlyIdentities)
 	}
-	if len(signers) > 0 {
-		l.methods = append(l.methods, xssh.PublicKeys(signers...))
+	if err := ring.certify(); err != nil {
+		l.release()
+		return nil, err
 	}
-	if config.Password != "" {
-		l.methods = append(l.methods, xssh.Password(config.Password))
+	if len(ring.signers) > 0 {
+		l.methods = append(l.methods, xssh.PublicKeys(ring.signers...))
+	}
+	if t.Password != "" {
+		l.methods = append(l.methods, xssh.Password(t.Password))
 	}
 	if len(l.methods) > 0 && ctx.Err() == nil {
 		return l, nil
@@ -49,41 +56,159 @@ func newLogin(ctx context.Context, config Config, opts Options) (*login, error) 
 		return nil, fmt.Errorf("ask the SSH agent for its keys: %w", context.Cause(ctx))
 	case agentErr != nil:
 		return nil, fmt.Errorf("%w: the SSH agent does not answer (%w): start it, or give a key file", ErrAuth, agentErr)
+	case len(ring.locked) > 0:
+		return nil, fmt.Errorf("%w: the key in %s has a passphrase: add it to the SSH agent (ssh-add), or give a file with the passphrase (--ssh-key-passphrase-file)", ErrAuth, strings.Join(ring.locked, ", "))
 	}
-	return nil, fmt.Errorf("%w: there is no key to log in with: give a key file, or add a key to the SSH agent (ssh-add)", ErrAuth)
+	return nil, fmt.Errorf("%w: there is no key to log in with: give a key file (--ssh-key), or add a key to the SSH agent (ssh-add)", ErrAuth)
 }
 
-// keys reads the private keys that are given.
-func keys(config Config, opts Options) ([]xssh.Signer, error) {
-	var signers []xssh.Signer
-	if config.PrivateKey != "" {
-		signer, err := parseKey("privateKey", []byte(config.PrivateKey))
+// keyring is the keys to offer.
+type keyring struct {
+	signers []xssh.Signer
+	// certificates are those that are beside the keys, or named.
+	certificates []*xssh.Certificate
+	// wanted are the public keys of the identities, also of those that are locked.
+	wanted []xssh.PublicKey
+	// locked are the files whose passphrase is not known.
+	locked []string
+}
+
+// readKeys reads the keys of the config, of the options and of the ssh_config.
+func readKeys(t *target, opts Options) (*keyring, error) {
+	r := &keyring{}
+	if t.PrivateKey != "" {
+		signer, err := parseKey("privateKey", []byte(t.PrivateKey), nil)
 		if err != nil {
 			return nil, err
 		}
-		signers = append(signers, signer)
+		r.signers = append(r.signers, signer)
+	}
+	var passphrase []byte
+	if opts.PassphraseFile != "" {
+		data, err := os.ReadFile(opts.PassphraseFile)
+		if err != nil {
+			return nil, fmt.Errorf("%w: read the passphrase: %w", ErrAuth, err)
+		}
+		line, _, _ := bytes.Cut(data, []byte("\n"))
+		passphrase = bytes.TrimSuffix(line, []byte("\r"))
 	}
 	if opts.KeyFile != "" {
-		data, err := os.ReadFile(opts.KeyFile)
-		if err != nil {
-			return nil, fmt.Errorf("%w: read the key: %w", ErrAuth, err)
+		if err := r.readFile(opts.KeyFile, passphrase); err != nil {
+			return nil, err
 		}
-		signer, err := parseKey(opts.KeyFile, data)
+		if len(r.locked) > 0 && t.agentSocket == "" {
+			return nil, fmt.Errorf("%w: the key in %s has a passphrase: add it to the SSH agent (ssh-add), or give a file with the passphrase (--ssh-key-passphrase-file)", ErrAuth, opts.KeyFile)
+		}
+	}
+	for _, file := range t.identities {
+		if err := r.readFile(file, passphrase); err != nil && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, os.ErrPermission) {
+			return nil, err
+		}
+	}
+	for _, file := range t.certificates {
+		certificate, err := readCertificate(file)
 		if err != nil {
 			return nil, err
 		}
-		signers = append(signers, signer)
+		r.certificates = append(r.certificates, certificate)
 	}
-	return signers, nil
+	return r, nil
+}
+
+// readFile reads a private key, and what is beside it: its public half and a
+// certificate.
+func (r *keyring) readFile(file string, passphrase []byte) error {
+	if certificate, err := readCertificate(file + "-cert.pub"); err == nil {
+		r.certificates = append(r.certificates, certificate)
+	} else if !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	if public, err := os.ReadFile(file + ".pub"); err == nil {
+		if key, _, _, _, err := xssh.ParseAuthorizedKey(public); err == nil {
+			r.wanted = append(r.wanted, key)
+		}
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return fmt.Errorf("%w: read the key: %w", ErrAuth, err)
+	}
+	signer, err := parseKey(file, data, passphrase)
+	var missing *xssh.PassphraseMissingError
+	if errors.As(err, &missing) {
+		r.locked = append(r.locked, file)
+		if missing.PublicKey != nil {
+			r.wanted = append(r.wanted, missing.PublicKey)
+		}
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	r.signers = append(r.signers, signer)
+	return nil
+}
+
+// add offers the agent's keys too, or of them just the identities.
+func (r *keyring) add(fromAgent []xssh.Signer, onlyIdentities bool) {
+	for _, signer := range fromAgent {
+		key := signer.PublicKey()
+		if certificate, ok := key.(*xssh.Certificate); ok {
+			key = certificate.Key
+		}
+		wanted := slices.ContainsFunc(r.wanted, func(k xssh.PublicKey) bool { return same(k, key) })
+		there := slices.ContainsFunc(r.signers, func(s xssh.Signer) bool { return same(s.PublicKey(), signer.PublicKey()) })
+		if !there && (wanted || !onlyIdentities) {
+			r.signers = append(r.signers, signer)
+		}
+	}
+}
+
+// certify offers each key that has a certificate with it, before those that have none.
+func (r *keyring) certify() error {
+	var certified []xssh.Signer
+	for _, certificate := range r.certificates {
+		i := slices.IndexFunc(r.signers, func(s xssh.Signer) bool { return same(s.PublicKey(), certificate.Key) })
+		if i < 0 {
+			continue
+		}
+		signer, err := xssh.NewCertSigner(certificate, r.signers[i])
+		if err != nil {
+			return fmt.Errorf("%w: the certificate %q: %w", ErrAuth, certificate.KeyId, err)
+		}
+		certified = append(certified, signer)
+	}
+	r.signers = append(certified, r.signers...)
+	return nil
+}
+
+func same(a, b xssh.PublicKey) bool { return bytes.Equal(a.Marshal(), b.Marshal()) }
+
+// readCertificate reads a user's certificate, as ssh-keygen -s writes it.
+func readCertificate(file string) (*xssh.Certificate, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("%w: read the certificate: %w", ErrAuth, err)
+	}
+	key, _, _, _, err := xssh.ParseAuthorizedKey(data)
+	certificate, ok := key.(*xssh.Certificate)
+	if err != nil || !ok || certificate.CertType != xssh.UserCert {
+		return nil, fmt.Errorf("%w: %s holds no certificate of a user: make one with ssh-keygen -s", ErrAuth, file)
+	}
+	return certificate, nil
 }
 
 // parseKey never shows what it reads.
-func parseKey(from string, pem []byte) (xssh.Signer, error) {
+func parseKey(from string, pem, passphrase []byte) (xssh.Signer, error) {
 	signer, err := xssh.ParsePrivateKey(pem)
 	var missing *xssh.PassphraseMissingError
+	if errors.As(err, &missing) && len(passphrase) > 0 {
+		if signer, err = xssh.ParsePrivateKeyWithPassphrase(pem, passphrase); err != nil {
+			return nil, fmt.Errorf("%w: the passphrase that is given does not open the key in %s", ErrAuth, from)
+		}
+	}
 	switch {
 	case errors.As(err, &missing):
-		return nil, fmt.Errorf("%w: the key in %s has a passphrase: add it to the SSH agent (ssh-add), or use a key without one", ErrAuth, from)
+		return nil, fmt.Errorf("%w: the key in %s has a passphrase: add it to the SSH agent (ssh-add), or use a key without one: %w", ErrAuth, from, missing)
 	case err != nil:
 		return nil, fmt.Errorf("%w: %s holds no private key that can be read", ErrAuth, from)
 	}

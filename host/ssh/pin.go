@@ -60,14 +60,15 @@ func (p *pin) check(address string, key xssh.PublicKey) error {
 	return nil
 }
 
-// algorithms are the signature algorithms to ask the host for, so that it shows the
-// key that is pinned; nil when that is not known.
-func (p *pin) algorithms() []string {
+// attempts are the types of key to ask the host for, so that it shows the one that is
+// pinned. A fingerprint does not say its type.
+func (p *pin) attempts() [][]string {
+	rsa := []string{xssh.KeyAlgoRSASHA512, xssh.KeyAlgoRSASHA256}
 	switch p.algorithm {
 	case "":
-		return nil
+		return [][]string{{xssh.KeyAlgoED25519}, {xssh.KeyAlgoECDSA256, xssh.KeyAlgoECDSA384, xssh.KeyAlgoECDSA521}, rsa}
 	case xssh.KeyAlgoRSA:
-		return []string{xssh.KeyAlgoRSASHA512, xssh.KeyAlgoRSASHA256}
+		return [][]string{rsa}
 	}
-	return []string{p.algorithm}
+	return [][]string{{p.algorithm}}
 }

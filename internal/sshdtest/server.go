@@ -9,6 +9,8 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -24,6 +26,8 @@ type Server struct {
 	KnownHostsFile string
 	dir            string
 	t              testing.TB
+	binary, config string
+	process        *exec.Cmd
 }
 
 // URL returns the address of a directory behind the server.
@@ -31,8 +35,14 @@ func (s *Server) URL(dir string) string {
 	return fmt.Sprintf("ssh://%s@%s:%d%s", s.User, s.Address, s.Port, dir)
 }
 
-// Serve runs an sshd, as the current user. It has host keys of several types.
+// Serve runs an sshd on 127.0.0.1, as the current user. It has host keys of several types.
 func Serve(t testing.TB, settings ...string) *Server {
+	t.Helper()
+	return ServeAt(t, "127.0.0.1", settings...)
+}
+
+// ServeAt runs an sshd on another address of loopback.
+func ServeAt(t testing.TB, address string, settings ...string) *Server {
 	t.Helper()
 	sshd := findSSHD(t)
 	me, err := user.Current()
@@ -44,15 +54,15 @@ func Serve(t testing.TB, settings ...string) *Server {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	s := &Server{User: me.Username, Address: "127.0.0.1", Port: freePort(t), dir: dir, t: t}
+	s := &Server{User: me.Username, Address: address, Port: freePort(t, address), binary: sshd, dir: dir, t: t}
 	s.KeyFile, s.StrangerKeyFile = s.key("ed25519", "user"), s.key("ed25519", "stranger")
-	config := fmt.Sprintf("Port %d\nListenAddress 127.0.0.1\nHostKey %s\nHostKey %s\nHostKey %s\nAuthorizedKeysFile %s\n"+
+	config := fmt.Sprintf("Port %d\nListenAddress %s\nHostKey %s\nHostKey %s\nHostKey %s\nAuthorizedKeysFile %s\n"+
 		"PidFile none\nStrictModes no\nUsePAM no\nPasswordAuthentication no\nPermitRootLogin yes\nMaxStartups 100\nSetEnv %s\n",
-		s.Port, s.key("rsa", "host_rsa"), s.key("ecdsa", "host_ecdsa"), s.key("ed25519", "host_ed25519"), s.KeyFile+".pub", "GIT_CONFIG_GLOBAL=/dev/null")
+		s.Port, s.Address, s.key("rsa", "host_rsa"), s.key("ecdsa", "host_ecdsa"), s.key("ed25519", "host_ed25519"), s.KeyFile+".pub", "GIT_CONFIG_GLOBAL=/dev/null")
 	for _, line := range settings {
 		config += line + "\n"
 	}
-	configFile := s.write("sshd_config", config)
+	s.config = s.write("sshd_config", config)
 	s.KnownHostsFile = filepath.Join(dir, "known_hosts")
 	s.Know("host_ed25519")
 	// sshd wants a directory that its package makes only for the system's service.
@@ -61,23 +71,78 @@ func Serve(t testing.TB, settings ...string) *Server {
 			t.Fatal(err)
 		}
 	}
-	cmd := exec.Command(sshd, "-D", "-e", "-f", configFile)
-	log, err := os.Create(filepath.Join(dir, "log"))
+	t.Cleanup(s.Stop)
+	s.Start()
+	return s
+}
+
+// Start runs the server again after Stop, with the same keys on the same port.
+func (s *Server) Start() {
+	s.t.Helper()
+	s.process = exec.Command(s.binary, "-D", "-e", "-f", s.config)
+	log, err := os.OpenFile(filepath.Join(s.dir, "log"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer func() { _ = log.Close() }()
+	s.process.Stderr = log
+	// In a group of its own, so that those that serve the connections end with it.
+	s.process.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := s.process.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	s.wait()
+}
+
+// Stop ends the server and all its connections at once. It may have ended before.
+func (s *Server) Stop() {
+	if s.process == nil {
+		return
+	}
+	for _, child := range descendants(s.process.Process.Pid) {
+		_ = syscall.Kill(child, syscall.SIGKILL)
+	}
+	_ = s.process.Process.Kill()
+	_ = s.process.Wait()
+	s.process = nil
+}
+
+// descendants returns the processes below one, which sshd puts into sessions of their own.
+func descendants(parent int) []int {
+	var found []int
+	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", parent))
+	for _, task := range tasks {
+		text, _ := os.ReadFile(task) // it may have ended meanwhile
+		for word := range strings.FieldsSeq(string(text)) {
+			if child, err := strconv.Atoi(word); err == nil {
+				found = append(append(found, child), descendants(child)...)
+			}
+		}
+	}
+	return found
+}
+
+// Key makes a key pair of a type that ssh-keygen knows, and returns the private file.
+func Key(t testing.TB, kind string) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "gitsync-key-")
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd.Stderr = log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-		_ = log.Close()
-	})
-	s.wait()
-	return s
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return (&Server{dir: dir, t: t}).key(kind, "key")
 }
+
+// Keygen runs ssh-keygen.
+func Keygen(t testing.TB, args ...string) {
+	t.Helper()
+	if output, err := exec.Command("ssh-keygen", args...).CombinedOutput(); err != nil {
+		t.Fatalf("ssh-keygen %q: %v: %s", args, err, output)
+	}
+}
+
+// HostKeyFile is the public half of one of the server's keys: rsa, ecdsa or ed25519.
+func (s *Server) HostKeyFile(kind string) string { return filepath.Join(s.dir, "host_"+kind+".pub") }
 
 // Know writes known_hosts anew: the server has this key of its own.
 func (s *Server) Know(key string) {
@@ -181,9 +246,9 @@ func findSSHD(t testing.TB) string {
 	return ""
 }
 
-func freePort(t testing.TB) int {
+func freePort(t testing.TB, address string) int {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := net.Listen("tcp", net.JoinHostPort(address, "0"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"os"
 	"time"
 
 	"github.com/docker/docker/client"
@@ -26,55 +25,65 @@ type Config struct {
 	// PullStall is how long a pull may make no progress before it is given up; 0 means
 	// two minutes.
 	PullStall types.Duration `json:"pullStall,omitempty"`
+	// CertPath is a directory with ca.pem, cert.pem and key.pem for tcp:// addresses, or
+	// with directories of them that are named like the hosts of the addresses. Empty
+	// means $DOCKER_CERT_PATH.
+	CertPath string `json:"-"`
 	// Dial, when set, opens the connections to Host: through SSH, say.
 	Dial runtime.DialFunc `json:"-"`
 }
 
 var _ runtime.Config = (*Config)(nil)
 
-// GetAddress returns the address, with its default filled in.
+// GetAddress returns the address, with its default filled in: $DOCKER_HOST, the context
+// that is set or in use, the default socket. For a context that cannot be used it is the
+// default socket, and [Config.New] returns the error.
 func (c *Config) GetAddress() string {
-	if c.Host != "" {
-		return c.Host
+	e, err := c.endpoint()
+	if err != nil {
+		return client.DefaultDockerHost
 	}
-	if env := os.Getenv("DOCKER_HOST"); env != "" && c.Dial == nil {
-		return env
-	}
-	return client.DefaultDockerHost
+	return e.address
 }
 
 // SetAddress changes the address.
-func (c *Config) SetAddress(address string) { c.Host = address }
+func (c *Config) SetAddress(address string) { c.Host, c.Context = address, "" }
 
-// New returns the runtime. Without an address, $DOCKER_TLS_VERIFY,
-// $DOCKER_CERT_PATH and $DOCKER_API_VERSION count too.
+// New returns the runtime. A tcp:// address is spoken to by TLS when there are
+// certificates for it. Where no address is set, $DOCKER_API_VERSION counts too.
+//
+// Errors: [ErrContext].
 func (c *Config) New() (runtime.Runtime, error) {
-	address := c.GetAddress()
+	e, err := c.endpoint()
+	if err != nil {
+		return nil, err
+	}
+	address := e.address
 	url, err := client.ParseHostURL(address)
 	if err != nil {
 		return nil, fmt.Errorf("docker address %q: %w", address, err)
 	}
+	transport := &http.Transport{
+		// As many idle connections as are used at once, or they are dialled anew
+		// all the time.
+		MaxIdleConnsPerHost: 8, IdleConnTimeout: 90 * time.Second, DisableCompression: true,
+	}
+	if err := sockets.ConfigureTransport(transport, url.Scheme, url.Host); err != nil {
+		return nil, fmt.Errorf("docker address %q: %w", address, err)
+	}
+	if c.Dial != nil {
+		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return c.Dial(ctx, url.Scheme, url.Host)
+		}
+	}
+	if transport.TLSClientConfig, err = e.tls(); err != nil {
+		return nil, err
+	}
 	opts := []client.Opt{client.WithAPIVersionNegotiation()}
 	if c.Host == "" && c.Dial == nil {
-		opts = append(opts, client.FromEnv)
+		opts = append(opts, client.WithVersionFromEnv())
 	}
-	opts = append(opts, client.WithHost(address))
-	if c.Dial != nil || os.Getenv("DOCKER_CERT_PATH") == "" {
-		transport := &http.Transport{
-			// As many idle connections as are used at once, or they are dialled anew
-			// all the time.
-			MaxIdleConnsPerHost: 8, IdleConnTimeout: 90 * time.Second, DisableCompression: true,
-		}
-		if err := sockets.ConfigureTransport(transport, url.Scheme, url.Host); err != nil {
-			return nil, fmt.Errorf("docker address %q: %w", address, err)
-		}
-		if c.Dial != nil {
-			transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
-				return c.Dial(ctx, url.Scheme, url.Host)
-			}
-		}
-		opts = append(opts, client.WithHTTPClient(&http.Client{Transport: transport, CheckRedirect: client.CheckRedirect}))
-	}
+	opts = append(opts, client.WithHTTPClient(&http.Client{Transport: transport, CheckRedirect: client.CheckRedirect}), client.WithHost(address))
 	api, err := client.NewClientWithOpts(opts...)
 	if err != nil {
 		return nil, fmt.Errorf("open docker at %s: %w", address, err)
