@@ -93,6 +93,15 @@ func Parse(data []byte) (*Record, error) {
 
 // YAML returns the form that Parse reads. Same records have the same bytes.
 func (r *Record) YAML() ([]byte, error) {
+	data, err := yaml.Marshal(r.plain())
+	if err != nil {
+		return nil, fmt.Errorf("write state record: %w", err)
+	}
+	return data, nil
+}
+
+// plain returns what of a record is written.
+func (r *Record) plain() *Record {
 	plain := *r
 	plain.DeployedAt = r.DeployedAt.UTC().Truncate(time.Second)
 	plain.PreviousState = container.ContainersState{}
@@ -104,11 +113,7 @@ func (r *Record) YAML() ([]byte, error) {
 		}
 		plain.PreviousState[key] = &stored
 	}
-	data, err := yaml.Marshal(&plain)
-	if err != nil {
-		return nil, fmt.Errorf("write state record: %w", err)
-	}
-	return data, nil
+	return &plain
 }
 
 // Same says whether both record the same, whenever that was written. The words of
@@ -117,8 +122,9 @@ func (r *Record) Same(other *Record) bool {
 	if r == nil || other == nil {
 		return r == other
 	}
-	a, errA := r.comparable().YAML()
-	b, errB := other.comparable().YAML()
+	// JSON is what the YAML is made of, and much faster.
+	a, errA := json.Marshal(r.comparable().plain())
+	b, errB := json.Marshal(other.comparable().plain())
 	return errA == nil && errB == nil && bytes.Equal(a, b)
 }
 

@@ -134,7 +134,7 @@ func (c *Connection) begin(ctx context.Context) {
 			close(a.done)
 			return nil
 		}
-		a.session = c.keep(client, release)
+		a.session = c.keep(client, release) //nolint:contextcheck // it lasts longer than the login
 		c.mu.Unlock()
 		close(a.done)
 		return nil

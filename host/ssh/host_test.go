@@ -178,7 +178,7 @@ func TestALostConnectionEndsAllThatWasDialledAndComesBack(t *testing.T) {
 		})
 	}
 	all.Wait()
-	(<-accepted).Close()
+	_ = (<-accepted).Close()
 	if len(accepted) > 0 {
 		t.Error("several dials at once made several logins")
 	}

@@ -175,13 +175,10 @@ func (s *settings) knownHosts(given string, t *target) []string {
 		return []string{given}
 	}
 	var files []string
-	for _, line := range s.all("UserKnownHostsFile") {
-		for file := range strings.FieldsSeq(line) {
-			if !strings.EqualFold(file, "none") {
-				files = append(files, s.expand(file, t))
-			}
+	for file := range strings.FieldsSeq(s.get("UserKnownHostsFile")) {
+		if !strings.EqualFold(file, "none") {
+			files = append(files, s.expand(file, t))
 		}
-		break // the first line counts
 	}
 	if len(files) == 0 && s.home != "" {
 		files = append(files, filepath.Join(s.home, ".ssh", "known_hosts"))

@@ -234,51 +234,54 @@ func TestJumpHostsAreTheWay(t *testing.T) {
 		opts.KnownHostsFile = known(t, one, last)
 		wantRefusal(t, config, opts, dialCase{nil, ssh.ErrHostKey, []string{fmt.Sprintf("the jump host 127.0.0.1:%d", two.Port), "does not know the host"}})
 	})
-	t.Run("hosts behind a jump host share the connection to it", func(t *testing.T) {
-		logins := make(chan net.Conn, 10)
-		through := serve(t, "tcp", "127.0.0.1:0", func(_ int, conn net.Conn) {
-			logins <- conn
-			forward(conn, one)
-		})
-		opts := opts
-		opts.KnownHostsFile = write(t, read(t, opts.KnownHostsFile)+strings.ReplaceAll(read(t, one.KnownHostsFile), fmt.Sprint(one.Port), fmt.Sprint(at(through).Port)))
-		dialer := ssh.NewDialer(opts)
-		jump := fmt.Sprintf("%s@%s", one.User, through)
-		var open []*ssh.Connection
-		for _, s := range []*sshdtest.Server{two, last} {
-			c, err := dialer.Connect(withPatience(t), ssh.Config{Address: s.Address, Port: s.Port, User: s.User, ProxyJump: jump})
-			if err != nil {
-				t.Fatal(err)
-			}
-			open = append(open, c)
-		}
-		socket := serve(t, "unix", filepath.Join(shortDir(t), "socket"), echo)
-		check := func(c *ssh.Connection) {
-			t.Helper()
-			conn, err := c.DialContext(withPatience(t), "unix", socket.String())
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer func() { _ = conn.Close() }()
-			if err := talk(conn, "hello"); err != nil {
-				t.Error(err)
-			}
-		}
-		check(open[0])
-		if got := len(logins); got != 1 {
-			t.Errorf("%d logins at the jump host, want one", got)
-		}
-		if err := open[0].Close(); err != nil {
-			t.Error(err)
-		}
-		check(open[1])
-		// The way comes back too.
-		_ = (<-logins).Close()
-		check(open[1])
-		if err := open[1].Close(); err != nil {
-			t.Error(err)
-		}
+}
+
+func TestHostsBehindAJumpHostShareTheConnectionToIt(t *testing.T) {
+	one, two, last := sshdtest.Serve(t), sshdtest.Serve(t), sshdtest.Serve(t)
+	authorize(t, one, two, last)
+	opts := ssh.Options{KeyFile: one.KeyFile, KnownHostsFile: known(t, one, two, last)}
+	logins := make(chan net.Conn, 10)
+	through := serve(t, "tcp", "127.0.0.1:0", func(_ int, conn net.Conn) {
+		logins <- conn
+		forward(conn, one)
 	})
+	opts.KnownHostsFile = write(t, read(t, opts.KnownHostsFile)+strings.ReplaceAll(read(t, one.KnownHostsFile), fmt.Sprint(one.Port), fmt.Sprint(at(through).Port)))
+	dialer := ssh.NewDialer(opts)
+	jump := fmt.Sprintf("%s@%s", one.User, through)
+	var open []*ssh.Connection
+	for _, s := range []*sshdtest.Server{two, last} {
+		c, err := dialer.Connect(withPatience(t), ssh.Config{Address: s.Address, Port: s.Port, User: s.User, ProxyJump: jump})
+		if err != nil {
+			t.Fatal(err)
+		}
+		open = append(open, c)
+	}
+	socket := serve(t, "unix", filepath.Join(shortDir(t), "socket"), echo)
+	check := func(c *ssh.Connection) {
+		t.Helper()
+		conn, err := c.DialContext(withPatience(t), "unix", socket.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = conn.Close() }()
+		if err := talk(conn, "hello"); err != nil {
+			t.Error(err)
+		}
+	}
+	check(open[0])
+	if got := len(logins); got != 1 {
+		t.Errorf("%d logins at the jump host, want one", got)
+	}
+	if err := open[0].Close(); err != nil {
+		t.Error(err)
+	}
+	check(open[1])
+	// The way comes back too.
+	_ = (<-logins).Close()
+	check(open[1])
+	if err := open[1].Close(); err != nil {
+		t.Error(err)
+	}
 }
 
 // One connection carries all calls, where a server allows no more than one session and
