@@ -12,11 +12,11 @@ import (
 // committed for it.
 func (c *cycle) check(ctx context.Context, h *HostResult) error {
 	m, now := h.memory, c.opts.Now()
-	if !c.deep && m.failures > 0 && m.failedTree == h.Host.Tree && now.Before(m.next) {
-		h.Waiting = m.next
-		return m.err
+	if until, why := c.pause(h); !c.deep && !until.IsZero() {
+		h.Waiting = until
+		return why
 	}
-	if h.waitsForTurn && h.Record == nil {
+	if h.waitsForTurn && h.Record == nil || h.Gone && len(h.kept()) == 0 {
 		return nil
 	}
 	deployment, err := c.deploymentOf(h).Deployment()
@@ -43,14 +43,12 @@ func (c *cycle) check(ctx context.Context, h *HostResult) error {
 
 // deploymentOf brings desired and previous state together.
 func (c *cycle) deploymentOf(h *HostResult) *container.Containers {
-	desired := h.Host.Containers
-	if h.waitsForTurn {
-		desired = h.kept()
-	}
+	desired := h.desired()
 	containers := &container.Containers{
 		DesiredState: desired,
 		Parallel:     h.Host.Parallelism,
-		PruneLimit:   c.pruneLimit(),
+		PruneLimit:   c.pruneLimitOf(h),
+		Moves:        h.moveTexts(),
 		Held:         c.held(h),
 		Blocked:      h.blocked,
 		Superseded:   h.superseded,
@@ -66,16 +64,4 @@ func (c *cycle) deploymentOf(h *HostResult) *container.Containers {
 		containers.Origin.Commit = string(c.result.Commit.Hash)
 	}
 	return containers
-}
-
-// failed remembers a failure, and when the host is tried again.
-func (c *cycle) failed(h *HostResult, err error) error {
-	m := h.memory
-	if m.failedTree != h.Host.Tree {
-		m.failures = 0
-	}
-	m.failures++
-	m.err, m.failedTree = err, h.Host.Tree
-	m.next = c.opts.Now().Add(backOff(m.failures))
-	return err
 }

@@ -2,6 +2,7 @@ package sync
 
 import (
 	"context"
+	"fmt"
 	stdsync "sync"
 
 	"github.com/gitsync/gitsync/container"
@@ -26,8 +27,8 @@ func newConnections(connect container.Connector) *connections {
 }
 
 // Connect implements container.Connector. The machine's address and the runtime's
-// own address make the key, so that a changed password opens no second
-// connection; drop forgets one that failed.
+// own address make the key, with what the login depends on; drop forgets one that
+// failed, keep those that nobody uses any more.
 func (c *connections) Connect(ctx context.Context, h host.Host, config container.RuntimeConfig) (runtime.Runtime, func(), error) {
 	key := connectionKey(h, config)
 	keep := func() {}
@@ -63,6 +64,26 @@ func (c *connections) drop(h host.Host, config container.RuntimeConfig) {
 	}
 }
 
+// keep closes the connections that none of these hosts uses.
+func (c *connections) keep(hosts []*HostResult) {
+	used := map[string]bool{}
+	for _, h := range hosts {
+		used[connectionKey(h.Host.Host, h.Host.Runtime)] = true
+	}
+	var unused []*connection
+	c.mu.Lock()
+	for key, known := range c.open {
+		if !used[key] {
+			unused = append(unused, known)
+			delete(c.open, key)
+		}
+	}
+	c.mu.Unlock()
+	for _, known := range unused {
+		known.release()
+	}
+}
+
 func (c *connections) close() {
 	c.mu.Lock()
 	open := c.open
@@ -75,9 +96,13 @@ func (c *connections) close() {
 
 func connectionKey(h host.Host, config container.RuntimeConfig) string {
 	key := h.Address()
+	if s := h.SSHConfig; s != nil {
+		// Whatever changes the login needs another connection.
+		key += fmt.Sprintf(" %s %s %s %v %v %v", s.User, s.ProxyJump, s.HostKey, s.ConnectionTimeout, s.RetryTimeout, s.RetryInterval)
+	}
 	switch {
 	case config.Docker != nil:
-		key += " docker " + config.Docker.GetAddress() + " " + config.Docker.PullStall.String()
+		key += " docker " + config.Docker.Context + " " + config.Docker.GetAddress() + " " + config.Docker.PullStall.String()
 	case config.Memory != nil:
 		key += " memory " + config.Memory.GetAddress()
 	}

@@ -2,19 +2,31 @@ package sync
 
 import (
 	"context"
-	"errors"
 	"io/fs"
+	"maps"
 	"slices"
 	"strings"
+	stdsync "sync"
+	"time"
 
-	"github.com/gitsync/gitsync/container"
 	"github.com/gitsync/gitsync/layout"
+	"github.com/gitsync/gitsync/state"
 )
 
 // cycle is one pass over the repo and its hosts.
 type cycle struct {
 	*Syncer
 	result *Result
+	// hosts are all that take part. Those of the result are the ones that are done.
+	hosts []*HostResult
+	// leaveAt is when the cycle ends although hosts are still at work; zero means that
+	// it waits for all.
+	leaveAt time.Time
+	// left is closed when the cycle goes on without them.
+	left      chan struct{}
+	leaveOnce stdsync.Once
+	// once says that no other cycle follows in this process.
+	once bool
 	// tree is what the commit holds.
 	tree fs.FS
 	// deep reads config files back, whether or not they are due.
@@ -26,6 +38,8 @@ type cycle struct {
 	names    []string
 	// trees are the hashes of the hosts' directories, where there is a roll-out.
 	trees map[string]string
+	// records are those of the hosts that others handle, where there is a roll-out.
+	records map[string]*state.Record
 }
 
 // step is a part of a cycle. When it fails the rest is not done.
@@ -41,33 +55,44 @@ type hostStep struct {
 }
 
 // Cycle makes one pass: it deploys what the repo says and records it. Whatever
-// goes wrong is in the result.
+// goes wrong is in the result. It waits for all hosts.
 func (s *Syncer) Cycle(ctx context.Context) *Result {
+	return s.cycle(ctx, func(*cycle) {})
+}
+
+func (s *Syncer) cycle(ctx context.Context, change func(*cycle)) *Result {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := &cycle{Syncer: s, result: &Result{}}
+	c := s.newCycle()
+	change(c)
 	c.run(ctx,
 		step{"fetch", c.fetch},
 		step{"load", c.load},
-		c.watched(c.onHosts(
+		c.work(
 			hostStep{"check", c.check},
 			hostStep{"plan", c.plan},
 			hostStep{"deploy", c.deploy},
-		)),
-		step{"record", c.record},
+		),
 	)
-	for _, h := range c.result.Hosts {
-		c.result.Again = c.result.Again || errors.Is(h.Err, container.ErrInterrupted)
+	sortHosts(c.result.Hosts)
+	if c.hosts != nil {
+		c.connections.keep(slices.AppendSeq(slices.Clone(c.hosts), maps.Values(c.busyHosts())))
 	}
+	c.result.Busy, c.result.retry = slices.Sorted(maps.Keys(c.busyHosts())), c.nextTry()
 	c.report(ctx)
 	return c.result
+}
+
+func (s *Syncer) newCycle() *cycle {
+	return &cycle{Syncer: s, result: &Result{}, left: make(chan struct{})}
 }
 
 // Plan does what Cycle does, up to the plan. It changes nothing.
 func (s *Syncer) Plan(ctx context.Context) *Result {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := &cycle{Syncer: s, result: &Result{}, deep: true, planOnly: true}
+	c := s.newCycle()
+	c.deep, c.planOnly = true, true
 	c.run(ctx,
 		step{"fetch", c.fetch},
 		step{"load", c.load},
@@ -77,6 +102,7 @@ func (s *Syncer) Plan(ctx context.Context) *Result {
 		),
 		step{"stage", c.stage},
 	)
+	c.result.Hosts = c.hosts
 	return c.result
 }
 
@@ -89,11 +115,10 @@ func (c *cycle) run(ctx context.Context, steps ...step) {
 	}
 }
 
-// onEachHost does the steps for all hosts, so many at once as the options say, and
-// without turns: for plans.
+// onEachHost does the steps for all hosts, without turns: for plans.
 func (c *cycle) onEachHost(steps ...hostStep) step {
 	return step{"hosts", func(ctx context.Context) error {
-		c.handle(ctx, make(chan struct{}, c.opts.Parallel), c.result.Hosts, steps)
+		c.handle(ctx, c.hosts, steps)
 		return nil
 	}}
 }
@@ -104,7 +129,7 @@ func (c *cycle) stage(context.Context) error {
 		return nil
 	}
 	turns := map[string]*HostResult{}
-	for _, h := range c.result.Hosts {
+	for _, h := range c.hosts {
 		if c.takesTurn(h) {
 			// A look has not changed what is pending.
 			h.handled = !h.pending()

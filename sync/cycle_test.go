@@ -100,16 +100,10 @@ func TestAnInvalidHostStaysAsItIsAndTheOthersGoOn(t *testing.T) {
 	w.runs("web", "nginx:1.27")
 }
 
-func TestVanishedHostsRemoveNothing(t *testing.T) {
-	w := newWorld(t)
-	w.commit(map[string]string{web1: web("nginx:1.26"), db1: database("postgres:16")}, "start")
+func TestAVanishedTreeRemovesNothing(t *testing.T) {
+	w := newWorld(t, func(o *sync.Options) { o.AllowPrune = true })
+	w.commit(map[string]string{web1: web("nginx:1.26"), db1: database("postgres:16"), "README.md": "x"}, "start")
 	w.cycle()
-	w.repo.Remove("main", "hosts/db1")
-	if r := w.cycle(); !slices.Equal(r.Gone, []string{"db1"}) {
-		t.Errorf("gone: %v, want db1", r.Gone)
-	}
-	w.runs("db", "postgres:16")
-	w.commit(map[string]string{"README.md": "x"}, "x")
 	w.repo.Remove("main", "hosts")
 	if r := w.fail(); !errors.Is(r.Err, layout.ErrNoHosts) {
 		t.Errorf("cycle: %v, want ErrNoHosts", r.Err)

@@ -1,13 +1,21 @@
 package sync
 
-import "context"
+import (
+	"context"
+	"errors"
+
+	"github.com/gitsync/gitsync/runtime"
+)
 
 // deploy carries the plan out. An empty plan makes no call.
 func (c *cycle) deploy(ctx context.Context, h *HostResult) error {
 	err := h.deployment.DeployContext(ctx)
 	if hostFailure(err) != nil {
+		if errors.Is(err, runtime.ErrUnreachable) {
+			c.connections.drop(h.Host.Host, h.Host.Runtime)
+		}
 		return c.failed(h, err)
 	}
-	h.memory.failures, h.memory.err = 0, nil
+	c.answered(h)
 	return err
 }

@@ -1,9 +1,18 @@
 package sync_test
 
 import (
+	"context"
 	"fmt"
+	goruntime "runtime"
 	"testing"
+	"time"
 
+	"github.com/gitsync/gitsync/container"
+	"github.com/gitsync/gitsync/container/types"
+	"github.com/gitsync/gitsync/host"
+	"github.com/gitsync/gitsync/runtime"
+	"github.com/gitsync/gitsync/runtime/memory"
+	"github.com/gitsync/gitsync/runtime/runtimetest"
 	"github.com/gitsync/gitsync/sync"
 )
 
@@ -41,5 +50,57 @@ func TestACommitToOneHostOfManyIsThatHostsWork(t *testing.T) {
 	}
 	if got, want := w.diary()[0], fmt.Sprintf("Deploy %.7s to h7: replace c7 (image nginx:1.26 → 1.27)", commit); got != want {
 		t.Errorf("diary begins with %q, want %q", got, want)
+	}
+}
+
+// slowRuntime answers each call after a while, as a machine far away does.
+type slowRuntime struct {
+	runtimetest.Full
+	latency time.Duration
+}
+
+func (r slowRuntime) List(ctx context.Context, labels map[string]string) ([]types.ContainerSummary, error) {
+	<-time.After(r.latency)
+	return r.Full.List(ctx, labels)
+}
+
+// A cycle over a thousand hosts that are far away takes about their latency times their
+// number, divided by how many are handled at once: what gitsync itself does in between
+// does not count.
+func TestAThousandHostsAreHandledAtOnce(t *testing.T) {
+	const hosts, parallel, latency = 1000, 1000, 50 * time.Millisecond
+	machines := &machines{worlds: map[string]*memory.World{}, lost: map[string]error{}, hangs: map[string]chan struct{}{}}
+	w := newWorld(t, func(o *sync.Options) {
+		o.Parallel = parallel
+		o.Connector = func(ctx context.Context, h host.Host, c container.RuntimeConfig) (runtime.Runtime, func(), error) {
+			rt, err := (&memory.Config{World: machines.world(h.Address())}).New()
+			return slowRuntime{rt.(runtimetest.Full), latency}, func() {}, err
+		}
+	})
+	files := map[string]string{}
+	for i := range hosts {
+		files = merged(files, map[string]string{
+			fmt.Sprintf("hosts/h%d/containers.yaml", i): "containers:\n  web:\n    image: nginx:1\n    update: {monitor: 1ms}\n",
+			fmt.Sprintf("hosts/h%d/host.yaml", i):       fmt.Sprintf("ssh: {address: h%d}\n", i),
+		})
+	}
+	w.commit(files, "many hosts")
+	w.cycle()
+	took, serial := time.Hour, hosts*latency
+	for range 5 {
+		// The best of a few: the machine does other things too.
+		begun := time.Now()
+		w.cycle()
+		took = min(took, time.Since(begun))
+	}
+	t.Logf("a cycle over %d hosts takes 1/%d of the time that they take one after the other", hosts, serial/took)
+	if took > serial/parallel*10 {
+		t.Errorf("a cycle takes %s, want about %s", took, serial/parallel)
+	}
+	var memory goruntime.MemStats
+	goruntime.GC()
+	goruntime.ReadMemStats(&memory)
+	if perHost := memory.HeapAlloc / hosts; perHost > 200<<10 {
+		t.Errorf("%d bytes are kept for each host", perHost)
 	}
 }

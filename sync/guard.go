@@ -21,14 +21,14 @@ func (c *cycle) pruneLimit() float64 {
 // another one, to which a commit moved their entry.
 func (c *cycle) guardMoves() {
 	protected := map[string]string{}
-	for _, h := range c.result.Hosts {
+	for _, h := range c.hosts {
 		for key, m := range h.kept() {
 			if m.Protect && h.Host.Containers[key] == nil {
 				protected[key] = h.Name
 			}
 		}
 	}
-	for _, h := range c.result.Hosts {
+	for _, h := range c.hosts {
 		for key := range h.Host.Containers {
 			from, moves := protected[key]
 			if !moves || h.kept()[key] != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gitsync/gitsync/gitrepo"
 	"github.com/gitsync/gitsync/layout"
+	"github.com/gitsync/gitsync/state"
 )
 
 // hashedTree gives the layout the hashes by which it knows what did not change.
@@ -23,50 +24,137 @@ func (t hashedTree) TreeHash(path string) (string, error) {
 // load reads the desired state from the tree, and the previous one from the state
 // branch.
 func (c *cycle) load(ctx context.Context) error {
-	repo, err := c.loader.Load(ctx, c.tree, layout.Options{Hosts: c.opts.Hosts, DockerHost: c.opts.DockerHost})
+	repo, err := c.loader.Load(ctx, c.tree, layout.Options{Hosts: c.opts.Hosts, DockerHost: c.opts.DockerHost, Explain: c.opts.Explain})
 	if err != nil {
 		return fmt.Errorf("load %s: %w", c.where(), err)
 	}
 	c.settings, c.names, c.result.Mistakes = repo.Settings, repo.Names, repo.Mistakes()
-	if err := c.loadTrees(); err != nil {
-		return err
-	}
+	c.result.Unnamed = repo.Unnamed
 	for _, invalid := range repo.Invalid {
 		c.result.Invalid = append(c.result.Invalid, invalid.Name)
-	}
-	for _, h := range repo.Hosts {
-		result := &HostResult{Name: h.Name, Host: h, memory: c.memory(h.Name), superseded: make(chan struct{})}
-		if c.state != nil {
-			// A record that cannot be read is as good as lost: the labels know.
-			if result.Record, err = c.state.Record(h.Name); err != nil {
-				zerolog.Ctx(ctx).Warn().Err(err).Str("host", h.Name).Msg("state: going on without the record")
-			}
+		if c.result.mistakes == nil {
+			c.result.mistakes = map[string]layout.Mistakes{}
 		}
-		c.result.Hosts = append(c.result.Hosts, result)
+		c.result.mistakes[invalid.Name] = invalid.Mistakes
 	}
-	sortHosts(c.result.Hosts)
-	c.guardMoves()
-	if err := c.findGone(repo); err != nil {
+	c.forgetFresh()
+	for _, host := range repo.Hosts {
+		h := c.newResult(host)
+		if h.Record, err = c.readRecord(ctx, h.Name); err != nil {
+			return err
+		}
+		c.hosts = append(c.hosts, h)
+	}
+	if err := c.addGone(ctx); err != nil {
 		return err
 	}
+	if err := repo.CheckMatched(c.isGone); err != nil {
+		return fmt.Errorf("load %s: %w", c.where(), err)
+	}
+	sortHosts(c.hosts)
+	if err := c.loadOthers(ctx); err != nil {
+		return err
+	}
+	if repo, err = c.wholeRepo(ctx, repo); err != nil {
+		return err
+	}
+	if err := c.findMoves(ctx, repo); err != nil {
+		return err
+	}
+	c.guardMoves()
+	c.supersedeBusy(ctx)
 	c.announce(ctx)
 	return nil
 }
 
-// loadTrees looks the hashes of all hosts' directories up where a roll-out needs them,
-// before hosts are deployed: then the store may be written to.
-func (c *cycle) loadTrees() error {
+func (c *cycle) newResult(host layout.Host) *HostResult {
+	return &HostResult{Name: host.Name, Host: host, memory: c.memory(host.Name), task: newTask(c)}
+}
+
+// readRecord returns the record of a host, as a task of this process or as the state
+// branch has it; nil when there is none. One that cannot be read is as good as lost: the
+// labels know.
+func (c *cycle) readRecord(ctx context.Context, host string) (*state.Record, error) {
+	if c.state == nil {
+		return nil, nil
+	}
+	if record := c.freshRecord(host); record != nil {
+		return record, nil
+	}
+	record, err := c.state.Record(ctx, host)
+	if ctx.Err() != nil {
+		return nil, err
+	}
+	if err != nil {
+		zerolog.Ctx(ctx).Warn().Err(err).Str("host", host).Msg("state: going on without the record")
+	}
+	return record, nil
+}
+
+// forgetFresh drops the records that the state branch has by now, so that what others
+// write there is seen.
+func (c *cycle) forgetFresh() {
+	busy := c.busyHosts()
+	c.tasks.mu.Lock()
+	defer c.tasks.mu.Unlock()
+	unfinished := map[string]bool{}
+	for _, h := range c.tasks.finished {
+		unfinished[h.Name] = true
+	}
+	for name := range c.tasks.fresh {
+		if c.unsaved[name] == nil && busy[name] == nil && !unfinished[name] {
+			delete(c.tasks.fresh, name)
+		}
+	}
+}
+
+// isGone says whether a host that was asked for is one that is no longer in the repo.
+func (c *cycle) isGone(pattern string) bool {
+	return slices.ContainsFunc(c.hosts, func(h *HostResult) bool {
+		return h.Gone && layout.Selects([]string{pattern}, h.Name)
+	})
+}
+
+// wholeRepo returns all hosts of the repo when a container leaves one of those that were
+// asked for: it may move to any other.
+func (c *cycle) wholeRepo(ctx context.Context, repo *layout.Repo) (*layout.Repo, error) {
+	leaves := func(h *HostResult) bool {
+		for key := range h.kept() {
+			if h.Host.Containers[key] == nil {
+				return true
+			}
+		}
+		return false
+	}
+	if len(c.opts.Hosts) == 0 || !slices.ContainsFunc(c.hosts, leaves) {
+		return repo, nil
+	}
+	whole, err := c.loader.Load(ctx, c.tree, layout.Options{DockerHost: c.opts.DockerHost})
+	if err != nil {
+		return nil, fmt.Errorf("load %s: %w", c.where(), err)
+	}
+	return whole, nil
+}
+
+// loadOthers looks up what a roll-out needs to know of the hosts that others handle,
+// before hosts are deployed: then the stores may be written to.
+func (c *cycle) loadOthers(ctx context.Context) error {
 	tree, ok := c.tree.(hashedTree)
 	if c.settings.Rollout == nil || !ok {
 		return nil
 	}
-	c.trees = map[string]string{}
+	var err error
+	if c.trees, err = c.loader.Trees(ctx, tree, c.names); err != nil {
+		return fmt.Errorf("load %s: %w", c.where(), err)
+	}
+	c.records = map[string]*state.Record{}
 	for _, name := range c.names {
-		hash, err := tree.TreeHash("hosts/" + name)
-		if err != nil {
-			return fmt.Errorf("look up the tree of host %s: %w", name, err)
+		if slices.ContainsFunc(c.hosts, func(h *HostResult) bool { return h.Name == name }) {
+			continue
 		}
-		c.trees[name] = hash
+		if c.records[name], err = c.readRecord(ctx, name); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -77,23 +165,4 @@ func (c *cycle) where() string {
 		return c.opts.Path
 	}
 	return "commit " + c.commit.Hash.Short()
-}
-
-// findGone lists the hosts that are recorded and not in the repo.
-func (c *cycle) findGone(repo *layout.Repo) error {
-	if c.state == nil || len(c.opts.Hosts) > 0 {
-		return nil
-	}
-	recorded, err := c.state.Hosts()
-	if err != nil {
-		return err
-	}
-	for _, name := range recorded {
-		inRepo := slices.Contains(c.result.Invalid, name) ||
-			slices.ContainsFunc(repo.Hosts, func(h layout.Host) bool { return h.Name == name })
-		if !inRepo {
-			c.result.Gone = append(c.result.Gone, name)
-		}
-	}
-	return nil
 }

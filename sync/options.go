@@ -16,11 +16,11 @@ type Options struct {
 	Remote *gitrepo.Remote
 	// Branch is the branch to deploy.
 	Branch string
-	// StateBranch is where deployments are recorded.
+	// StateBranch is where deployments are recorded. It may hold [state.HostInName].
 	StateBranch string
 	// Path is a directory to read instead of the branch, for plans only.
 	Path string
-	// Hosts are the hosts to handle; empty means all.
+	// Hosts are the hosts to handle, by names or globs; empty means all.
 	Hosts []string
 	// DockerHost is this machine's engine, for hosts that name none: it tells which
 	// hosts are one machine. Empty means the default socket.
@@ -41,9 +41,15 @@ type Options struct {
 	// FilesInterval is how often config files are read back from the hosts when
 	// nothing else asks for it; 5 min by default.
 	FilesInterval time.Duration
+	// Patience is how long Run waits for slow hosts at least, before it begins the next
+	// cycle beside them; 5 s by default.
+	Patience time.Duration
 	// WatchInterval is how often the branch is looked at while hosts are deployed, so
 	// that a newer commit takes over; 10 s by default.
 	WatchInterval time.Duration
+	// Explain says that plans are wanted with where each value comes from
+	// ([layout.Host.Merged]).
+	Explain bool
 	// AllowPrune lets a commit remove any number of containers.
 	AllowPrune bool
 	// RetryNow tries failed updates at once, without their pause.
@@ -73,6 +79,9 @@ func (o *Options) withDefaults() error {
 	}
 	if o.FilesInterval <= 0 {
 		o.FilesInterval = 5 * time.Minute
+	}
+	if o.Patience <= 0 {
+		o.Patience = 5 * time.Second
 	}
 	if o.WatchInterval <= 0 {
 		o.WatchInterval = 10 * time.Second

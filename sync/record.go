@@ -9,47 +9,87 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/gitsync/gitsync/container"
+	"github.com/gitsync/gitsync/gitrepo"
 	"github.com/gitsync/gitsync/internal/grace"
 	"github.com/gitsync/gitsync/state"
 )
 
 const (
-	// recordTimeout bounds the push of the state branch, and recordGrace what is left
-	// of it when we are told to stop.
-	recordTimeout = time.Minute
-	recordGrace   = 10 * time.Second
+	// recordTimeout bounds the push of the state branch, lastRecordTimeout that of a
+	// process that does not try again in its next cycle, and recordGrace what is left of
+	// it when we are told to stop.
+	recordTimeout     = time.Minute
+	lastRecordTimeout = 10 * time.Minute
+	recordGrace       = 10 * time.Second
 )
 
 // maxUnrecorded bounds the lines that are kept for a host while the state branch
 // cannot be written.
 const maxUnrecorded = 100
 
-// record writes the records that changed, all in one commit. When that fails the
-// next cycle finds the same difference and writes it then. It goes on for a while
-// after a cancellation, so that what was done is written down.
-func (c *cycle) record(ctx context.Context) error {
-	records := map[string]*state.Record{}
-	var changed []*HostResult
-	for _, h := range c.result.Hosts {
-		if h.deployment == nil || !h.Checked {
-			continue
-		}
-		lines := append(c.unrecorded[h.Name], details(h)...)
-		c.unrecorded[h.Name] = lines[max(0, len(lines)-maxUnrecorded):]
-		if record := c.recordOf(h); record != nil {
-			records[h.Name] = record
-			changed = append(changed, h)
-		} else {
-			delete(c.unrecorded, h.Name)
-		}
+// keep remembers what is to be recorded of a host, until that is done.
+func (c *cycle) keep(h *HostResult) {
+	if !h.changed && c.unsaved[h.Name] == nil {
+		delete(c.unrecorded, h.Name)
+		return
 	}
-	if len(records) == 0 {
+	lines := append(c.unrecorded[h.Name], h.lines...)
+	c.unrecorded[h.Name] = lines[max(0, len(lines)-maxUnrecorded):]
+	if h.changed {
+		c.unsaved[h.Name] = h
+	}
+}
+
+// record writes the records that changed, in one commit for each commit that was
+// deployed: a slow host may be done with an older one. When that fails it is tried again
+// with the next results. It goes on for a while after a cancellation, so that what was
+// done is written down.
+func (c *cycle) record(ctx context.Context) error {
+	bySource := map[string][]*HostResult{}
+	for _, h := range c.unsaved {
+		source := h.source()
+		bySource[source] = append(bySource[source], h)
+	}
+	if len(bySource) == 0 {
 		return nil
 	}
+	timeout := recordTimeout
+	if c.once {
+		timeout = lastRecordTimeout
+	}
+	ctx, cancel := grace.Context(ctx, timeout, recordGrace)
+	defer cancel()
+	for _, source := range slices.Sorted(maps.Keys(bySource)) {
+		changed := bySource[source]
+		sortHosts(changed)
+		records := map[string]*state.Record{}
+		for _, h := range changed {
+			records[h.Name] = h.record
+		}
+		entry := c.entryOf(source, changed, records)
+		if err := c.state.Save(ctx, records, entry); err != nil {
+			return fmt.Errorf("record the deployment in branch %s (the next cycle tries again): %w", c.opts.StateBranch, err)
+		}
+		for _, h := range changed {
+			delete(c.unrecorded, h.Name)
+			delete(c.unsaved, h.Name)
+		}
+		c.result.Recorded = entry.Subject
+		zerolog.Ctx(ctx).Info().Str("branch", c.opts.StateBranch).Str("subject", entry.Subject).Msg("recorded")
+	}
+	return nil
+}
+
+// source is the commit that the host's task followed.
+func (h *HostResult) source() string { return string(h.cycle.result.Commit.Hash) }
+
+func (c *cycle) entryOf(source string, changed []*HostResult, records map[string]*state.Record) state.Entry {
 	entry := state.Entry{
-		When: c.opts.Now(), Source: string(c.result.Commit.Hash), Result: state.Success,
-		Subject: subject(c.result.Commit.Hash.Short(), changed, records),
+		When: c.opts.Now(), Source: source, Result: state.Success,
+		Subject: subject(gitrepo.Hash(source).Short(), changed, records),
 		Hosts:   slices.Sorted(maps.Keys(records)),
 	}
 	for _, h := range changed {
@@ -58,25 +98,37 @@ func (c *cycle) record(ctx context.Context) error {
 			entry.Result = state.Failure
 		}
 	}
-	ctx, cancel := grace.Context(ctx, recordTimeout, recordGrace)
-	defer cancel()
-	if err := c.state.Save(ctx, records, entry); err != nil {
-		return fmt.Errorf("record the deployment in branch %s (the next cycle tries again): %w", c.opts.StateBranch, err)
+	return entry
+}
+
+// outcomeOf says what a host's task changes in its record.
+func (c *cycle) outcomeOf(h *HostResult) outcome {
+	o := outcome{failures: c.failuresOf(h)}
+	looked := h.deployment != nil && h.Checked
+	if looked {
+		o.lines = details(h)
 	}
-	for _, h := range changed {
-		delete(c.unrecorded, h.Name)
+	switch {
+	case h.Gone:
+		o.record, o.changed = c.recordOfGone(h, o.failures)
+	case looked:
+		o.record = c.recordOf(h, o.failures)
+		o.changed = o.record != nil
+	case h.Err != nil && h.Waiting.IsZero():
+		o.record = c.recordOfSilent(h)
+		o.changed = o.record != nil
 	}
-	c.result.Recorded = entry.Subject
-	return nil
+	return o
 }
 
 // recordOf returns the host's new record, or nil when the old one says it all.
-func (c *cycle) recordOf(h *HostResult) *state.Record {
+func (c *cycle) recordOf(h *HostResult, failures map[string]state.FailedUpdate) *state.Record {
 	record := &state.Record{
-		SourceCommit:  string(c.result.Commit.Hash),
+		SourceCommit:  h.source(),
 		Tree:          h.Host.Tree,
 		DeployedAt:    c.opts.Now(),
-		Failures:      c.failuresOf(h),
+		Failures:      failures,
+		Moving:        h.moving(),
 		PreviousState: h.deployment.ToExported().PreviousState,
 	}
 	old := h.Record
@@ -92,13 +144,71 @@ func (c *cycle) recordOf(h *HostResult) *state.Record {
 		record.SourceCommit, record.Tree = old.SourceCommit, old.Tree
 	}
 	if h.waitsForTurn {
-		record.Failures = old.Failures
+		record.Failures = withoutHost(old.Failures)
 	}
 	// A repair is part of the history, also where it ends in the same state.
 	if old.Same(record) && (h.Err != nil || !changes(h)) {
 		return nil
 	}
 	return record
+}
+
+// withoutHost returns the failures of containers alone.
+func withoutHost(failures map[string]state.FailedUpdate) map[string]state.FailedUpdate {
+	if _, ok := failures[""]; !ok {
+		return failures
+	}
+	containers := maps.Clone(failures)
+	delete(containers, "")
+	return containers
+}
+
+// recordSilence is how often in a row a host must fail before that is recorded: one
+// that is restarted is not worth a line in the history. A single cycle knows of no
+// earlier ones.
+const recordSilence = 2
+
+// recordOfSilent returns the record of a host that cannot be handled: what it was, and
+// since when and why. It is nil when the old one says so already.
+func (c *cycle) recordOfSilent(h *HostResult) *state.Record {
+	_, told := h.hostFailure()
+	failures, since := c.troubleOf(h)
+	if told || failures < recordSilence && !c.once || errors.Is(h.Err, context.Canceled) {
+		return nil
+	}
+	record := &state.Record{}
+	if h.Record != nil {
+		*record = *h.Record
+	}
+	record.Failures = maps.Clone(record.Failures)
+	if record.Failures == nil {
+		record.Failures = map[string]state.FailedUpdate{}
+	}
+	record.Failures[""] = state.FailedUpdate{Error: firstLine(h.Err), Since: since.UTC().Truncate(time.Second)}
+	return record
+}
+
+// recordOfGone returns the record of a host that is no longer in the repo: none once it
+// is clean; until then it tells what is left to do.
+func (c *cycle) recordOfGone(h *HostResult, failures map[string]state.FailedUpdate) (record *state.Record, changed bool) {
+	record = &state.Record{}
+	*record = *h.Record
+	record.Clean = h.clean
+	switch {
+	case h.deployment == nil && h.Err == nil && h.Waiting.IsZero():
+		return nil, true
+	case h.Checked:
+		record.PreviousState = h.deployment.ToExported().PreviousState
+		record.Failures, record.Moving = failures, h.moving()
+		if len(record.PreviousState) == 0 && h.Err == nil {
+			return nil, true
+		}
+	case h.Err != nil && h.Waiting.IsZero():
+		if silent := c.recordOfSilent(h); silent != nil {
+			record.Failures = silent.Failures
+		}
+	}
+	return record, !h.Record.Same(record)
 }
 
 // changes says whether the plan did anything.

@@ -9,27 +9,23 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/gitsync/gitsync/container"
-	"github.com/gitsync/gitsync/state"
+	"github.com/gitsync/gitsync/gitrepo"
 )
 
-// report logs what the cycle came to. What an earlier cycle has said already, and
-// no commit changed, is said again only at the debug level.
+// report logs what the cycle as a whole came to. What an earlier cycle has said already,
+// and no commit changed, is said again only at the debug level.
 func (c *cycle) report(ctx context.Context) {
 	log := zerolog.Ctx(ctx)
-	r := c.result
 	commit := ""
-	if r.Commit != nil {
-		commit = r.Commit.Hash.Short()
-	}
-	for _, h := range r.Hosts {
-		c.reportHost(log, h, commit)
+	if c.result.Commit != nil {
+		commit = c.result.Commit.Hash.Short()
 	}
 	c.reportRollout(log, commit)
-	if r.Recorded != "" {
-		log.Info().Str("branch", c.opts.StateBranch).Str("subject", r.Recorded).Msg("recorded")
+	if len(c.result.Busy) > 0 {
+		log.Debug().Strs("hosts", c.result.Busy).Msg("going on without hosts that are still at work")
 	}
-	if r.Err != nil {
-		log.Error().Err(r.Err).Str("reaction", string(React(r.Err))).Msg("cycle failed")
+	if c.result.Err != nil {
+		log.Error().Err(c.result.Err).Str("reaction", string(React(c.result.Err))).Msg("cycle failed")
 	}
 }
 
@@ -66,22 +62,27 @@ func (c *cycle) announce(ctx context.Context) {
 	for _, name := range r.Invalid {
 		log.Error().Str("host", name).Msg("the host is left as it is: its directory does not validate")
 	}
-	for _, name := range r.Gone {
-		log.Warn().Str("host", name).Msg("the host is no longer in the repo; its containers are left as they are")
+	for _, h := range c.hosts {
+		if h.Gone {
+			log.Warn().Str("host", h.Name).Msg("the host is no longer in the repo: its containers are to be removed")
+		}
 	}
 }
 
-func (c *cycle) reportHost(log *zerolog.Logger, h *HostResult, commit string) {
+// reportHost logs what a cycle came to on one host.
+func (c *cycle) reportHost(ctx context.Context, h *HostResult) {
+	log, commit := zerolog.Ctx(ctx), gitrepo.Hash(h.source()).Short()
 	switch {
 	case !h.Waiting.IsZero():
 		log.Debug().Str("host", h.Name).Time("until", h.Waiting).AnErr("because", h.Err).Msg("waiting")
 	case h.waitsForTurn && h.Err == nil:
 		log.Debug().Str("host", h.Name).Str("commit", commit).Msg("waits for its turn")
 	case h.Err != nil:
-		failures := c.failuresOf(h)
 		for _, err := range flatten(h.Err) {
-			c.reportError(log, h, err, failures)
+			c.reportError(log, h, err)
 		}
+	case h.Gone && h.changed && h.record == nil:
+		log.Info().Str("host", h.Name).Msg("the host is clean, and no longer on record")
 	case h.Checked && h.Plan.Empty():
 		log.Debug().Str("host", h.Name).Str("commit", commit).Msg("nothing to do")
 	case h.Checked:
@@ -91,7 +92,7 @@ func (c *cycle) reportHost(log *zerolog.Logger, h *HostResult, commit string) {
 
 // reportError logs an error of a host, and what the container said that it is about.
 // One that is held back since an earlier cycle was told then.
-func (c *cycle) reportError(log *zerolog.Logger, h *HostResult, err error, failures map[string]state.FailedUpdate) {
+func (c *cycle) reportError(log *zerolog.Logger, h *HostResult, err error) {
 	var failure *container.Failure
 	key := ""
 	if errors.As(err, &failure) {
@@ -99,17 +100,17 @@ func (c *cycle) reportError(log *zerolog.Logger, h *HostResult, err error, failu
 	}
 	event := log.Error()
 	switch {
-	case errors.Is(err, container.ErrHeld) && !c.result.Moved:
+	case (errors.Is(err, container.ErrHeld) || h.Gone && h.Record.Clean != nil && errors.Is(err, container.ErrBlocked)) && !c.result.Moved:
 		event = log.Debug()
 	case errors.Is(err, container.ErrHeld):
 		event = log.Warn()
 	case errors.Is(err, container.ErrSuperseded):
 		event = log.Info()
 	}
-	if f, ok := failures[key]; ok && !f.NextAttempt.IsZero() {
+	if f, ok := h.failures[key]; ok && !f.NextAttempt.IsZero() {
 		event = event.Time("next", f.NextAttempt)
-	} else if key == "" {
-		event = event.Time("next", h.memory.next)
+	} else if until, _ := c.pause(h); key == "" && !until.IsZero() {
+		event = event.Time("next", until)
 	}
 	event.Err(err).Str("host", h.Name).Str("reaction", string(React(err))).Msg("host did not converge")
 	if failure == nil || failure.Report == nil {

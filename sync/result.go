@@ -20,15 +20,17 @@ type Result struct {
 	Path string
 	// Moved says that the commit is not the one of the last cycle.
 	Moved bool
-	// Hosts are in the order of their names.
+	// Hosts are in the order of their names. A host that was slow in an earlier cycle
+	// may be there twice.
 	Hosts []*HostResult
+	// Busy are hosts that are still at work, which the cycle did not wait for.
+	Busy []string
 	// Invalid are the hosts that do not validate. They are left as they are.
 	Invalid []string
-	// Mistakes are those of the invalid hosts.
+	// Mistakes are those of the invalid hosts, and of groups that no host names.
 	Mistakes layout.Mistakes
-	// Gone are hosts that have a record and are no longer in the repo. They are
-	// left as they are.
-	Gone []string
+	// Unnamed are those of groups that no host names.
+	Unnamed layout.Mistakes
 	// Rollout says where a roll-out stands; nil when there is none under way.
 	Rollout *Rollout
 	// Superseded says that a newer commit was seen while this one was deployed, so
@@ -46,6 +48,11 @@ type Result struct {
 	// Err is why the cycle as a whole failed: Git could not be read, the state
 	// branch could not be written.
 	Err error
+
+	// mistakes are those of each invalid host.
+	mistakes map[string]layout.Mistakes
+	// retry is when a host that could not be handled is tried again.
+	retry time.Time
 }
 
 // HostResult is what a cycle came to on one host.
@@ -53,6 +60,8 @@ type HostResult struct {
 	Name string
 	// Host is what the repo says.
 	Host layout.Host
+	// Gone says that the host is no longer in the repo: its containers are removed.
+	Gone bool
 	// Record is what the state branch said before; nil when it had nothing.
 	Record *state.Record
 	// Checked says that the host answered.
@@ -67,13 +76,16 @@ type HostResult struct {
 	// zero when it was tried now.
 	Waiting time.Time
 
+	*task
+
 	deployment *container.Deployment
 	memory     *memory
+	// clean says since when a host is gone, and moves what becomes of containers that
+	// move from it or to it.
+	clean *state.Clean
+	moves map[string]move
 	// blocked says which containers must not be created here, and why.
 	blocked map[string]string
-	// superseded is closed when a newer commit changes the host.
-	superseded   chan struct{}
-	isSuperseded bool
 	// handled says that the host had its turn in this cycle, and waitsForTurn that it
 	// is only kept up as it is.
 	handled, waitsForTurn bool
@@ -81,7 +93,7 @@ type HostResult struct {
 
 // Converged says whether everything is as the repo says.
 func (r *Result) Converged() bool {
-	if r.Err != nil || r.GitErr != nil || len(r.Mistakes) > 0 {
+	if r.Err != nil || r.GitErr != nil || len(r.Mistakes) > 0 || len(r.Busy) > 0 {
 		return false
 	}
 	for _, h := range r.Hosts {
@@ -92,6 +104,9 @@ func (r *Result) Converged() bool {
 	return r.Rollout == nil
 }
 
+// MistakesOf returns the mistakes of an invalid host.
+func (r *Result) MistakesOf(host string) layout.Mistakes { return r.mistakes[host] }
+
 // HasChanges says whether any host's plan has something to do.
 func (r *Result) HasChanges() bool {
 	for _, h := range r.Hosts {
@@ -101,6 +116,10 @@ func (r *Result) HasChanges() bool {
 	}
 	return false
 }
+
+// Clean says since when a host that is no longer in the repo is to be cleaned; nil for
+// one that is there.
+func (h *HostResult) Clean() *state.Clean { return h.clean }
 
 // Keys returns the keys of all containers that are wanted, recorded or there, in
 // order.

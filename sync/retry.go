@@ -36,9 +36,12 @@ func (s *Syncer) Retry(ctx context.Context, targets []string) ([]string, error) 
 	records := map[string]*state.Record{}
 	var retried, source []string
 	for _, host := range hosts {
-		record, err := s.state.Record(host)
+		record, err := s.state.Record(ctx, host)
 		if err != nil {
 			return nil, err
+		}
+		if record == nil {
+			continue
 		}
 		changed, keys := withoutWaits(record, host, targets)
 		if len(keys) == 0 {
@@ -72,7 +75,7 @@ func withoutWaits(record *state.Record, host string, targets []string) (*state.R
 	for key, f := range record.Failures {
 		name := host + "/" + key
 		named := len(targets) == 0 || slices.Contains(targets, host) || slices.Contains(targets, name)
-		if named && (f.Attempts > 0 || f.Paused) {
+		if named && key != "" && (f.Attempts > 0 || f.Paused) {
 			names = append(names, name)
 			f.Attempts, f.Paused, f.NextAttempt = 0, false, time.Time{}
 		}

@@ -119,34 +119,34 @@ func nextTurn(settings layout.Rollout, hosts []turnState, now time.Time) (turn [
 	return turn, status
 }
 
-// onHosts does the steps for all hosts, so many at once as the options say. An error
-// ends its own host's steps and no other's. With a roll-out the hosts that a commit
-// changes take their turns, beside all others.
-func (c *cycle) onHosts(steps ...hostStep) step {
-	return step{"hosts", func(ctx context.Context) error {
-		slots := make(chan struct{}, c.opts.Parallel)
-		var free []*HostResult
-		turns := map[string]*HostResult{}
-		for _, h := range c.result.Hosts {
-			if c.settings.Rollout != nil && c.takesTurn(h) {
-				turns[h.Name] = h
-			} else {
-				free = append(free, h)
-			}
+// onHosts does the steps for all hosts. An error, or a slow host, is that host's alone.
+// With a roll-out the hosts that a commit changes take their turns, beside all others.
+// Containers that have moved are removed in the end from where they were.
+func (c *cycle) onHosts(ctx context.Context, steps []hostStep) {
+	var free []*HostResult
+	turns := map[string]*HostResult{}
+	for _, h := range c.hosts {
+		if c.settings.Rollout != nil && c.takesTurn(h) {
+			turns[h.Name] = h
+		} else {
+			free = append(free, h)
 		}
-		var group errgroup.Group
+	}
+	var group errgroup.Group
+	group.Go(func() error {
+		c.handle(ctx, free, steps)
+		return nil
+	})
+	if c.settings.Rollout != nil {
 		group.Go(func() error {
-			c.handle(ctx, slots, free, steps)
+			c.rollOut(ctx, turns, steps)
 			return nil
 		})
-		if c.settings.Rollout != nil {
-			group.Go(func() error {
-				c.rollOut(ctx, slots, turns, steps)
-				return nil
-			})
-		}
-		return group.Wait()
-	}}
+	}
+	_ = group.Wait()
+	if ctx.Err() == nil && !c.isLeft() {
+		c.handle(ctx, c.arrivals(), steps)
+	}
 }
 
 // takesTurn says whether a host is looked at before others follow: the commit changes
@@ -158,36 +158,17 @@ func (c *cycle) takesTurn(h *HostResult) bool {
 // pending says whether the host does not follow the commit yet.
 func (h *HostResult) pending() bool { return h.Record == nil || h.Record.Tree != h.Host.Tree }
 
-// handle does the steps for some hosts at once.
-func (c *cycle) handle(ctx context.Context, slots chan struct{}, hosts []*HostResult, steps []hostStep) {
-	var group errgroup.Group
-	for _, h := range hosts {
-		group.Go(func() error {
-			slots <- struct{}{}
-			defer func() { <-slots }()
-			h.handled = true
-			for _, s := range steps {
-				if h.Err = s.run(ctx, h); h.Err != nil || !h.Waiting.IsZero() || h.deployment == nil {
-					break
-				}
-			}
-			return nil
-		})
-	}
-	_ = group.Wait()
-}
-
 // rollOut lets hosts follow turn by turn. Those whose turn does not come in this
 // cycle are kept up as they are.
-func (c *cycle) rollOut(ctx context.Context, slots chan struct{}, turns map[string]*HostResult, steps []hostStep) {
+func (c *cycle) rollOut(ctx context.Context, turns map[string]*HostResult, steps []hostStep) {
 	var settled []*HostResult
 	for _, h := range turns {
 		if !h.pending() {
 			settled = append(settled, h)
 		}
 	}
-	c.handle(ctx, slots, settled, steps)
-	for ctx.Err() == nil {
+	c.handle(ctx, settled, steps)
+	for ctx.Err() == nil && !c.isLeft() {
 		turn, status := nextTurn(*c.settings.Rollout, c.turnStates(turns), c.opts.Now())
 		c.result.Rollout = &status
 		var now []*HostResult
@@ -199,7 +180,10 @@ func (c *cycle) rollOut(ctx context.Context, slots chan struct{}, turns map[stri
 		if len(now) == 0 {
 			break
 		}
-		c.handle(ctx, slots, now, steps)
+		c.handle(ctx, now, steps)
+	}
+	if c.isLeft() {
+		return
 	}
 	if status := c.result.Rollout; status != nil && len(status.Waiting) == 0 && len(status.Failed) == 0 {
 		c.result.Rollout = nil
@@ -211,14 +195,14 @@ func (c *cycle) rollOut(ctx context.Context, slots chan struct{}, turns map[stri
 			rest = append(rest, h)
 		}
 	}
-	c.handle(ctx, slots, rest, steps)
+	c.handle(ctx, rest, steps)
 }
 
 // turnStates says how far the hosts are that take part: from this cycle, or, for those
 // that others handle, from their records.
 func (c *cycle) turnStates(turns map[string]*HostResult) []turnState {
 	mine := map[string]bool{}
-	for _, h := range c.result.Hosts {
+	for _, h := range c.hosts {
 		mine[h.Name] = true
 	}
 	var states []turnState
@@ -252,18 +236,18 @@ func (c *cycle) handledTurn(h *HostResult) turnState {
 // recordedTurn is what the state branch tells of a host that another gitsync
 // handles: nothing, or one state.
 func (c *cycle) recordedTurn(name string) []turnState {
-	if c.state == nil || c.trees == nil {
+	if c.trees == nil {
 		return nil
 	}
-	record, err := c.state.Record(name)
-	if err != nil || record == nil {
+	record := c.records[name]
+	if record == nil {
 		// What cannot be read has not followed.
 		return []turnState{{name: name, pending: true}}
 	}
 	pending := record.Tree != c.trees[name]
 	return []turnState{{
 		name: name, pending: pending, older: !pending && !c.follows(record),
-		failed: !pending && len(record.Failures) > 0, since: record.DeployedAt,
+		failed: !pending && len(withoutHost(record.Failures)) > 0, since: record.DeployedAt,
 	}}
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"math/rand/v2"
 	"time"
+
+	"github.com/rs/zerolog"
 )
 
 const (
@@ -11,11 +13,16 @@ const (
 	// anew, and maxAgain how often one run does that.
 	againPause = time.Second
 	maxAgain   = 4
+	// retryPause is how long, at least, a host that could not be handled waits when the
+	// schedule would let it wait longer.
+	retryPause = time.Minute
 )
 
 // Run runs cycles on schedule until the context is done; the cycle in hand comes
-// to an orderly end then. It returns nil.
+// to an orderly end then. A cycle does not wait for hosts that take longer than the
+// schedule has it: they go on beside the next ones. It returns nil.
 func (s *Syncer) Run(ctx context.Context, schedule Schedule) error {
+	defer s.finish(ctx)
 	next := schedule.first(s.opts.Now())
 	for {
 		timer := time.NewTimer(next.Sub(s.opts.Now()))
@@ -25,25 +32,52 @@ func (s *Syncer) Run(ctx context.Context, schedule Schedule) error {
 			return nil
 		case <-timer.C:
 		}
-		result := s.Cycle(ctx)
-		next = result.next(schedule.next(s.opts.Now()), s.opts.Now())
+		due := schedule.next(s.opts.Now())
+		result := s.cycle(ctx, func(c *cycle) { c.leaveAt = later(due, s.opts.Now().Add(s.opts.Patience)) })
+		if len(result.Busy) == 0 {
+			due = schedule.next(s.opts.Now())
+		}
+		next = result.next(due, s.opts.Now())
+	}
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// finish waits for the hosts that are still at work, and records what they came to.
+func (s *Syncer) finish(ctx context.Context) {
+	s.tasks.all.Wait()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.newCycle()
+	if err := c.flush(ctx); err != nil {
+		zerolog.Ctx(ctx).Error().Err(err).Msg("the last cycle is not recorded")
 	}
 }
 
 // next says when the next cycle should come: at once when a newer commit is there, soon
-// when an update is to be tried anew, and when a roll-out goes on; otherwise as the
-// schedule says.
+// when an update is to be tried anew, when a roll-out goes on, and when a host that could
+// not be handled is to be tried again; otherwise as the schedule says.
 func (r *Result) next(scheduled, now time.Time) time.Time {
-	switch {
-	case r.Superseded:
+	if r.Superseded {
 		return now
-	case r.Again:
+	}
+	if r.Again {
 		// Two gitsyncs that are in each other's way must not go on in step.
 		return now.Add(againPause/2 + rand.N(againPause))
-	case r.Rollout != nil && !r.Rollout.Until.IsZero() && r.Rollout.Until.Before(scheduled):
-		return r.Rollout.Until
 	}
-	return scheduled
+	next := scheduled
+	if r.Rollout != nil && !r.Rollout.Until.IsZero() && r.Rollout.Until.Before(next) {
+		next = r.Rollout.Until
+	}
+	if retry := later(r.retry, now.Add(retryPause)); !r.retry.IsZero() && retry.Before(next) {
+		next = retry
+	}
+	return next
 }
 
 // Once runs one cycle, and more as long as a newer commit takes over, an interrupted
@@ -51,12 +85,13 @@ func (r *Result) next(scheduled, now time.Time) time.Time {
 // one's result.
 func (s *Syncer) Once(ctx context.Context) *Result {
 	for tries := 1; ; tries++ {
-		result := s.Cycle(ctx)
+		result := s.cycle(ctx, func(c *cycle) { c.once = true })
 		result.Again = result.Again && tries < maxAgain
 		goesOn := result.Rollout != nil && !result.Rollout.Until.IsZero()
 		if ctx.Err() != nil || !result.Superseded && !result.Again && !goesOn {
 			return result
 		}
+		result.retry = time.Time{}
 		timer := time.NewTimer(result.next(s.opts.Now().Add(time.Second), s.opts.Now()).Sub(s.opts.Now()))
 		select {
 		case <-ctx.Done():

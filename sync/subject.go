@@ -30,14 +30,25 @@ func subject(commit string, hosts []*HostResult, records map[string]*state.Recor
 				}
 			}
 		}
+		if records[h.Name] == nil {
+			deployed = true
+			continue
+		}
 		for _, key := range sortedFailures(records[h.Name]) {
-			failed = append(failed, strings.TrimPrefix(key+": ", ": ")+records[h.Name].Failures[key].Error)
+			why := strings.TrimPrefix(records[h.Name].Failures[key].Error, "host "+h.Name+": ")
+			failed = append(failed, strings.TrimPrefix(key+": ", ": ")+why)
 		}
 		deployed = deployed || h.Record == nil || h.Record.Tree != records[h.Name].Tree || len(h.Record.Failures) > 0
 	}
 	where := hostList(names)
 	var text string
 	switch {
+	case all(hosts, func(h *HostResult) bool { return h.record == nil }):
+		text = fmt.Sprintf("Clean %s, which %s no longer in the repo: %s", where, isAre(names), summary(changes))
+	case all(hosts, func(h *HostResult) bool { return !h.Checked }):
+		text = fmt.Sprintf("Lose %s: %s", where, strings.Join(failed, "; "))
+	case len(changes) == 0 && len(failed) == 0 && all(hosts, func(h *HostResult) bool { _, lost := h.hostFailure(); return lost }):
+		text = fmt.Sprintf("Find %s again: no container changes", where)
 	case allFailWith(hosts, container.ErrSuperseded):
 		text = fmt.Sprintf("Give way to a newer commit than %s on %s", commit, where)
 	case allFailWith(hosts, context.Canceled):
@@ -61,7 +72,7 @@ func subject(commit string, hosts []*HostResult, records map[string]*state.Recor
 func failureSubject(commit string, hosts []*HostResult, records map[string]*state.Record) string {
 	var good, bad []string
 	for _, h := range hosts {
-		if len(records[h.Name].Failures) > 0 {
+		if records[h.Name] != nil && len(records[h.Name].Failures) > 0 {
 			bad = append(bad, h.Name)
 		} else {
 			good = append(good, h.Name)
@@ -86,6 +97,17 @@ func allFailWith(hosts []*HostResult, target error) bool {
 		}
 	}
 	return found
+}
+
+func all(hosts []*HostResult, is func(*HostResult) bool) bool {
+	return !slices.ContainsFunc(hosts, func(h *HostResult) bool { return !is(h) })
+}
+
+func isAre(names []string) string {
+	if len(names) == 1 {
+		return "is"
+	}
+	return "are"
 }
 
 func anyRecord(hosts []*HostResult) bool {
@@ -116,7 +138,7 @@ func summary(changes []container.Change) string {
 	var parts []string
 	for _, kind := range []container.Kind{
 		container.Create, container.Replace, container.Restart, container.Reload, container.Configure, container.Start,
-		container.Rename, container.Remove, container.Recover, container.Finish, container.Forget, container.Blocked,
+		container.Rename, container.Move, container.Remove, container.Recover, container.Finish, container.Forget, container.Blocked,
 	} {
 		var keys []string
 		for _, c := range changes {

@@ -17,7 +17,7 @@ import (
 type Syncer struct {
 	opts        Options
 	source      *gitrepo.Store
-	state       *state.Branch
+	state       *state.Records
 	loader      *layout.Loader
 	connections *connections
 
@@ -26,17 +26,28 @@ type Syncer struct {
 	// rollout is where the last one stood.
 	rollout string
 	hosts   map[string]*memory
-	// unrecorded are the changes whose record could not be pushed yet, by host.
+	// unsaved are the hosts whose record could not be pushed yet, and unrecorded the
+	// changes of these.
+	unsaved    map[string]*HostResult
 	unrecorded map[string][]string
+
+	tasks tasks
 }
 
 // memory is what is known of a host from earlier cycles of this process.
 type memory struct {
+	// busy holds a value while the host is at work. running is what is at work then,
+	// and waiting what comes next.
+	busy    chan struct{}
+	running *HostResult
+	waiting *task
 	// failures counts the cycles that failed in a row.
 	failures int
 	// failedTree and err are those of the last failure.
 	failedTree string
 	err        error
+	// since is when the first of them failed.
+	since time.Time
 	// next is when a host that failed is tried again.
 	next time.Time
 	// filesAt is when config files were last read back, and filesTree the host's
@@ -54,7 +65,8 @@ func New(opts Options) (*Syncer, error) {
 	}
 	s := &Syncer{
 		opts: opts, loader: layout.NewLoader(), connections: newConnections(opts.Connector),
-		hosts: map[string]*memory{}, unrecorded: map[string][]string{},
+		hosts: map[string]*memory{}, unsaved: map[string]*HostResult{}, unrecorded: map[string][]string{},
+		tasks: newTasks(opts.Parallel),
 	}
 	if opts.Remote == nil {
 		return s, nil
@@ -63,7 +75,7 @@ func New(opts Options) (*Syncer, error) {
 	if s.source, err = gitrepo.OpenStore(opts.storeDir("source"), opts.Remote, opts.Branch); err != nil {
 		return nil, fmt.Errorf("open the store of branch %s: %w", opts.Branch, err)
 	}
-	if s.state, err = state.Open(opts.storeDir("state"), opts.Remote, opts.StateBranch, opts.Author); err != nil {
+	if s.state, err = state.OpenRecords(opts.storeDir("state"), opts.Remote, opts.StateBranch, opts.Author); err != nil {
 		return nil, errors.Join(err, s.source.Close())
 	}
 	return s, nil
@@ -94,7 +106,7 @@ func (s *Syncer) History(ctx context.Context, limit int) ([]state.Entry, error) 
 func (s *Syncer) memory(host string) *memory {
 	m, ok := s.hosts[host]
 	if !ok {
-		m = &memory{}
+		m = &memory{busy: make(chan struct{}, 1)}
 		s.hosts[host] = m
 	}
 	return m

@@ -7,27 +7,9 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
-	"golang.org/x/sync/errgroup"
-)
 
-// watched does the work, and meanwhile looks for a newer commit. For hosts that it
-// changes the wait for containers to become ready ends: the newer commit takes over.
-func (c *cycle) watched(work step) step {
-	return step{work.name, func(ctx context.Context) error {
-		if c.opts.Path != "" || c.result.GitErr != nil {
-			return work.run(ctx)
-		}
-		watching, stop := context.WithCancel(ctx)
-		var group errgroup.Group
-		group.Go(func() error {
-			c.watch(watching)
-			return nil
-		})
-		err := work.run(ctx)
-		stop()
-		return errors.Join(err, group.Wait())
-	}}
-}
+	"github.com/gitsync/gitsync/layout"
+)
 
 // watch looks at the branch again and again. Trouble with Git is the next cycle's.
 func (c *cycle) watch(ctx context.Context) {
@@ -57,16 +39,30 @@ func (c *cycle) watch(ctx context.Context) {
 	}
 }
 
-// supersede ends the waits on the hosts that a newer tree has otherwise.
+// supersede ends the waits on the hosts that a newer tree has otherwise: the newer
+// commit takes over.
 func (c *cycle) supersede(ctx context.Context, tree hashedTree, commit string) {
 	c.result.Superseded = true
-	for _, h := range c.result.Hosts {
-		hash, err := tree.TreeHash("hosts/" + h.Name)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) || hash == h.Host.Tree || h.isSuperseded {
+	for _, h := range c.hosts {
+		hash, err := layout.Tree(tree, h.Name, h.Host.Groups)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) || hash == h.Host.Tree || h.Gone {
 			continue
 		}
-		zerolog.Ctx(ctx).Info().Str("host", h.Name).Str("commit", commit).Msg("a newer commit takes over")
-		h.isSuperseded = true
-		close(h.superseded)
+		if h.supersede() {
+			zerolog.Ctx(ctx).Info().Str("host", h.Name).Str("commit", commit).Msg("a newer commit takes over")
+		}
+	}
+	if !c.leaveAt.IsZero() {
+		c.leave()
+	}
+}
+
+// supersedeBusy ends the waits on hosts that are still at work for an older commit.
+func (c *cycle) supersedeBusy(ctx context.Context) {
+	busy := c.busyHosts()
+	for _, h := range c.hosts {
+		if older := busy[h.Name]; older != nil && older.Host.Tree != h.Host.Tree && older.supersede() {
+			zerolog.Ctx(ctx).Info().Str("host", h.Name).Str("commit", c.result.Commit.Hash.Short()).Msg("a newer commit takes over")
+		}
 	}
 }

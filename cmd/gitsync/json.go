@@ -8,6 +8,7 @@ import (
 
 	"github.com/gitsync/gitsync/container"
 	"github.com/gitsync/gitsync/layout"
+	"github.com/gitsync/gitsync/state"
 	"github.com/gitsync/gitsync/sync"
 )
 
@@ -51,6 +52,7 @@ type hostPlanJSON struct {
 	Error   string             `json:"error,omitempty"`
 	Changes []container.Change `json:"changes"`
 	Steps   []container.Step   `json:"steps"`
+	Origins []originJSON       `json:"origins,omitempty"`
 }
 
 // mistakeJSON is a line of gitsync validate --output json.
@@ -77,6 +79,11 @@ type statusTrouble struct {
 	Host       string     `json:"host"`
 	Error      string     `json:"error,omitempty"`
 	DeployedAt *time.Time `json:"deployedAt,omitempty"`
+	// Failing is why the host as a whole could not be handled, and since when, as the
+	// state branch has it.
+	Failing *state.FailedUpdate `json:"failing,omitempty"`
+	// ToClean is set for a host that is no longer in the repo.
+	ToClean *state.Clean `json:"toClean,omitempty"`
 }
 
 func (p *jsonPrinter) write(v any) error {
@@ -89,7 +96,7 @@ func (p *jsonPrinter) write(v any) error {
 func (p *jsonPrinter) plan(r *sync.Result) error {
 	doc := planJSON{
 		Type: "plan", Changes: r.HasChanges(), Hosts: []hostPlanJSON{},
-		Mistakes: mistakesJSON(r.Mistakes), Invalid: r.Invalid, Gone: r.Gone, Rollout: rolloutJSON(r.Rollout),
+		Mistakes: mistakesJSON(r.Mistakes), Invalid: r.Invalid, Gone: gone(r), Rollout: rolloutJSON(r.Rollout),
 	}
 	if r.Commit != nil {
 		doc.Commit = string(r.Commit.Hash)
@@ -103,9 +110,21 @@ func (p *jsonPrinter) plan(r *sync.Result) error {
 			host.Changes = append(host.Changes, plan.Changes...)
 			host.Steps = append(host.Steps, plan.Steps()...)
 		}
+		host.Origins = originsJSON(h)
 		doc.Hosts = append(doc.Hosts, host)
 	}
 	return p.write(doc)
+}
+
+// gone returns the hosts that are no longer in the repo.
+func gone(r *sync.Result) []string {
+	var names []string
+	for _, h := range r.Hosts {
+		if h.Gone {
+			names = append(names, h.Name)
+		}
+	}
+	return names
 }
 
 func mistakesJSON(mistakes layout.Mistakes) []mistakeJSON {

@@ -18,6 +18,7 @@ type planOptions struct {
 	path             string
 	output           string
 	detailedExitcode bool
+	explain          bool
 }
 
 func newPlanCommand(s *settings) *cobra.Command {
@@ -31,12 +32,17 @@ and the steps in their order. It touches nothing.
 With --path it reads a checkout instead of the branch, committed or not. Add
 --repo too, so that the causes can be told by what was deployed.
 
+With --explain it says for each setting in which file it is written, what it overrides
+and which variables are in it. What may be secret (env, labels, args, contents) is left
+out: gitsync render prints it.
+
 EXIT STATUS
   0  there is a plan (without --detailed-exitcode: whether or not it is empty)
   1  something failed, or a host does not validate
   2  with --detailed-exitcode: there are changes`,
 		Example: `  gitsync plan --repo git@example.com:acme/infra.git
-  gitsync plan --path . --host web1
+  gitsync plan --path . --host web1 --explain
+  gitsync plan --repo /srv/git/infra.git --host 'web-*'
   gitsync plan --repo /srv/git/infra.git --output json --detailed-exitcode`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -46,6 +52,7 @@ EXIT STATUS
 	s.addRepoFlags(cmd.Flags())
 	cmd.Flags().StringVar(&opts.path, "path", "", "plan this `DIR` instead of the branch")
 	addOutputFlag(cmd, &opts.output)
+	cmd.Flags().BoolVar(&opts.explain, "explain", false, "say where each setting comes from: host, group, variable")
 	cmd.Flags().BoolVar(&opts.detailedExitcode, "detailed-exitcode", false, "exit with 2 when there are changes")
 	return cmd
 }
@@ -71,12 +78,12 @@ func newPrinter(output string, out *os.File) (printer, error) {
 }
 
 // look makes a plan with the settings, without touching the data directory.
-func (s *settings) look(ctx context.Context, path string, stderr *os.File) (*sync.Result, error) {
+func (s *settings) look(ctx context.Context, path string, stderr *os.File, changes ...func(*sync.Options)) (*sync.Result, error) {
 	log, err := s.newLogger(stderr)
 	if err != nil {
 		return nil, err
 	}
-	syncer, closeSyncer, err := s.openSyncer(path, false, nil)
+	syncer, closeSyncer, err := s.openSyncer(path, false, nil, changes...)
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +100,7 @@ func runPlan(ctx context.Context, s *settings, opts planOptions, stdout, stderr 
 	if err != nil {
 		return err
 	}
-	result, err := s.look(ctx, opts.path, stderr)
+	result, err := s.look(ctx, opts.path, stderr, func(o *sync.Options) { o.Explain = opts.explain })
 	if err != nil {
 		return err
 	}

@@ -16,7 +16,7 @@ type textPrinter struct{ *terminal }
 var signs = map[container.Kind]string{
 	container.Create: "+", container.Replace: "~", container.Start: ">", container.Restart: ">",
 	container.Rename: "~", container.Remove: "-", container.Forget: "-", container.Finish: ">", container.Recover: "~",
-	container.Reload: ">", container.Configure: ">", container.Hold: "=", container.Blocked: "!",
+	container.Reload: ">", container.Configure: ">", container.Hold: "=", container.Move: ">", container.Blocked: "!",
 }
 
 func (t *textPrinter) plan(r *sync.Result) error {
@@ -32,14 +32,15 @@ func (t *textPrinter) plan(r *sync.Result) error {
 	}
 	for _, name := range r.Invalid {
 		fmt.Fprintf(&b, "\n%s\n  left as it is, since its directory does not validate:\n", t.bold(clean(name)))
-		for _, m := range r.Mistakes {
-			if !strings.HasPrefix(m.File, "hosts/") || m.File == "hosts/"+name || strings.HasPrefix(m.File, "hosts/"+name+"/") {
-				fmt.Fprintf(&b, "  %s%s\n", t.red("error: "), clean(m.Error()))
-			}
+		for _, m := range r.MistakesOf(name) {
+			fmt.Fprintf(&b, "  %s%s\n", t.red("error: "), clean(m.Error()))
 		}
 	}
-	for _, name := range r.Gone {
-		fmt.Fprintf(&b, "\n%s: no longer in the repo, its containers are left as they are\n", t.bold(clean(name)))
+	if len(r.Unnamed) > 0 {
+		fmt.Fprintf(&b, "\nIn groups that no host names:\n")
+		for _, m := range r.Unnamed {
+			fmt.Fprintf(&b, "  %s%s\n", t.red("error: "), clean(m.Error()))
+		}
 	}
 	if r.Rollout != nil {
 		fmt.Fprintf(&b, "\n%s\n", clean(r.Rollout.String()))
@@ -50,7 +51,7 @@ func (t *textPrinter) plan(r *sync.Result) error {
 }
 
 func (t *textPrinter) hostPlan(b *strings.Builder, h *sync.HostResult) {
-	fmt.Fprintf(b, "\n%s\n", t.bold(clean(h.Name)))
+	fmt.Fprintf(b, "\n%s%s\n", t.bold(clean(h.Name)), goneText(h))
 	if h.Err != nil {
 		for line := range strings.Lines(h.Err.Error()) {
 			fmt.Fprintf(b, "  %s%s\n", t.red("error: "), clean(strings.TrimSpace(line)))
@@ -78,6 +79,15 @@ func (t *textPrinter) hostPlan(b *strings.Builder, h *sync.HostResult) {
 			fmt.Fprintf(b, "  %s\n", t.dim(fmt.Sprintf("%4d. %s", i+1, clean(s.String()))))
 		}
 	}
+	t.origins(b, h)
+}
+
+// goneText says so after the name of a host that is no longer in the repo.
+func goneText(h *sync.HostResult) string {
+	if !h.Gone {
+		return ""
+	}
+	return ": no longer in the repo, so that what was deployed to it is removed"
 }
 
 func (t *textPrinter) kindColor(k container.Kind, s string) string {
@@ -106,7 +116,7 @@ func (t *textPrinter) total(r *sync.Result) string {
 	}
 	var parts []string
 	for _, kind := range []container.Kind{
-		container.Create, container.Replace, container.Restart, container.Reload, container.Configure, container.Start, container.Rename, container.Remove,
+		container.Create, container.Replace, container.Restart, container.Reload, container.Configure, container.Start, container.Rename, container.Move, container.Remove,
 		container.Recover, container.Finish, container.Forget,
 	} {
 		if counts[kind] > 0 {

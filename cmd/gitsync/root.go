@@ -62,7 +62,7 @@ Results go to stdout, logs to stderr.`,
 	s.addGlobalFlags(root.PersistentFlags())
 	root.AddCommand(
 		newRunCommand(s), newApplyCommand(s), newRetryCommand(s), newPlanCommand(s), newValidateCommand(), newStatusCommand(s),
-		newHistoryCommand(s), newInitCommand(), newDemoCommand(), newDemoServeCommand(), newVersionCommand(),
+		newHistoryCommand(s), newRenderCommand(s), newForgetCommand(s), newInitCommand(), newDemoCommand(), newDemoServeCommand(), newVersionCommand(),
 	)
 	return root
 }

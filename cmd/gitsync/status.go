@@ -115,6 +115,26 @@ func statusRows(h *sync.HostResult) []statusRow {
 	return rows
 }
 
+// hostLines say what is wrong with a host as a whole, as the state branch has it: since
+// when it cannot be handled, and that it is to be cleaned.
+func hostLines(h *sync.HostResult) []string {
+	var lines []string
+	if h.Record != nil {
+		if f, failing := h.Record.Failures[""]; failing {
+			lines = append(lines, "cannot be handled: "+problemOf(f))
+		}
+	}
+	if c := h.Clean(); c != nil {
+		line := fmt.Sprintf("no longer in the repo since commit %s, seen %s; %s to be removed from it",
+			shortHash(c.Commit), c.Since.Local().Format("2006-01-02 15:04"), plural(len(h.Record.PreviousState), "container"))
+		if !c.Allowed {
+			line += ", once a commit says prune: allow"
+		}
+		lines = append(lines, line+" (gitsync forget "+h.Name+" gives them up)")
+	}
+	return lines
+}
+
 // problemOf says what failed, since when, and when it is tried again.
 func problemOf(f state.FailedUpdate) string {
 	text := f.Error
@@ -157,15 +177,15 @@ func (t *textPrinter) status(r *sync.Result) error {
 		if h.Err != nil {
 			t.error(h.Err)
 		}
+		for _, line := range hostLines(h) {
+			fmt.Fprintf(t.out, "%s: %s\n", t.bold(clean(h.Name)), clean(line))
+		}
 	}
 	for _, m := range r.Mistakes {
 		t.error(m)
 	}
 	if r.Rollout != nil {
 		fmt.Fprintf(t.out, "%s\n", clean(r.Rollout.String()))
-	}
-	for _, name := range r.Gone {
-		fmt.Fprintf(t.out, "%s: no longer in the repo, its containers are left as they are\n", clean(name))
 	}
 	return wrapWrite(err)
 }
@@ -183,7 +203,11 @@ func (p *jsonPrinter) status(r *sync.Result) error {
 		}
 		if h.Record != nil {
 			host.DeployedAt = &h.Record.DeployedAt
+			if f, failing := h.Record.Failures[""]; failing {
+				host.Failing = &f
+			}
 		}
+		host.ToClean = h.Clean()
 		doc.Hosts = append(doc.Hosts, host)
 	}
 	doc.Rollout = rolloutJSON(r.Rollout)

@@ -1,0 +1,215 @@
+package sync
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/gitsync/gitsync/container"
+	"github.com/gitsync/gitsync/layout"
+	"github.com/gitsync/gitsync/state"
+)
+
+// move is what becomes of a container whose entry went from one host to another.
+type move struct {
+	// from and to are hosts; this is one of them.
+	from, to string
+	// arrived says that it runs on the new host.
+	arrived bool
+	// volumes are what stays behind.
+	volumes []string
+}
+
+// String says it for a plan.
+func (m move) String() string {
+	stays := "nothing of it stays behind"
+	if len(m.volumes) > 0 {
+		stays = fmt.Sprintf("what it stored stays behind on %s: %s", m.from, strings.Join(m.volumes, ", "))
+	}
+	return stays
+}
+
+// findMoves finds containers that a commit takes from one host and gives to another. A
+// container is kept where it was until it runs where it goes. On one and the same
+// machine that is not possible, since both have one name: there it is a removal and a
+// creation.
+func (c *cycle) findMoves(ctx context.Context, repo *layout.Repo) error {
+	records := map[string]*state.Record{}
+	byName := map[string]*HostResult{}
+	for _, h := range c.hosts {
+		records[h.Name], byName[h.Name] = h.Record, h
+	}
+	recordOf := func(name string) (*state.Record, error) {
+		if record, known := records[name]; known || c.state == nil {
+			return record, nil
+		}
+		record, err := c.readRecord(ctx, name)
+		records[name] = record
+		return record, err
+	}
+	for _, h := range c.hosts {
+		for _, key := range slices.Sorted(maps.Keys(h.kept())) {
+			if h.Host.Containers[key] != nil {
+				continue
+			}
+			to, err := c.targetOf(h, key, repo.Hosts, recordOf)
+			if err != nil {
+				return err
+			}
+			if to == nil {
+				continue
+			}
+			there, err := recordOf(to.Name)
+			if err != nil {
+				return err
+			}
+			m := move{from: h.Name, to: to.Name, arrived: runsThere(there, key), volumes: storage(h.kept()[key])}
+			h.addMove(key, m)
+			if target := byName[to.Name]; target != nil && !m.arrived {
+				target.addMove(key, m)
+			}
+		}
+	}
+	return nil
+}
+
+// targetOf returns the host that a container moves to: the one that is recorded, or the
+// only other one that gets it now; nil when it does not move.
+func (c *cycle) targetOf(h *HostResult, key string, hosts []layout.Host, recordOf func(string) (*state.Record, error)) (*layout.Host, error) {
+	var found []*layout.Host
+	for i := range hosts {
+		to := &hosts[i]
+		if to.Name == h.Name || to.Containers[key] == nil || connectionKey(to.Host, to.Runtime) == connectionKey(h.Host.Host, h.Host.Runtime) {
+			continue
+		}
+		if h.Record.Moving[key] == to.Name {
+			return to, nil
+		}
+		record, err := recordOf(to.Name)
+		if err != nil {
+			return nil, err
+		}
+		if record == nil || record.PreviousState[key] == nil {
+			found = append(found, to)
+		}
+	}
+	if len(found) != 1 {
+		return nil, nil
+	}
+	return found[0], nil
+}
+
+func (h *HostResult) addMove(key string, m move) {
+	if h.moves == nil {
+		h.moves = map[string]move{}
+	}
+	h.moves[key] = m
+}
+
+// runsThere says whether a container was deployed and became ready.
+func runsThere(record *state.Record, key string) bool {
+	if record == nil {
+		return false
+	}
+	deployed, failed := record.PreviousState[key], false
+	if _, ok := record.Failures[key]; ok {
+		failed = true
+	}
+	return deployed != nil && deployed.Container.Status.Exists() && !deployed.ReadyPending && !failed
+}
+
+// storage names what a container may have stored on its host.
+func storage(m *container.HostConfiguredContainer) []string {
+	var names []string
+	for _, mount := range m.Container.Config.Mounts {
+		if !mount.ReadOnly && mount.Source != "" {
+			names = append(names, mount.Source)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// desired is what a host should have now: what the repo says, and what it keeps for a
+// while.
+func (h *HostResult) desired() container.ContainersState {
+	if h.waitsForTurn {
+		return h.kept()
+	}
+	desired := h.Host.Containers
+	for key := range h.moving() {
+		if desired[key] == nil {
+			desired = maps.Clone(desired)
+			if desired == nil {
+				desired = container.ContainersState{}
+			}
+			desired[key] = h.kept()[key]
+		}
+	}
+	return desired
+}
+
+// moving says which containers are kept until they run on another host, and on which.
+func (h *HostResult) moving() map[string]string {
+	var moving map[string]string
+	for key, m := range h.moves {
+		if m.from == h.Name && (!m.arrived || h.waitsForTurn) {
+			if moving == nil {
+				moving = map[string]string{}
+			}
+			moving[key] = m.to
+		}
+	}
+	return moving
+}
+
+// moveTexts says for a plan what moves, from where and to where.
+func (h *HostResult) moveTexts() map[string]string {
+	texts := map[string]string{}
+	for key, m := range h.moves {
+		switch {
+		case m.to == h.Name:
+			texts[key] = fmt.Sprintf("it moves here from %s; %s", m.from, m)
+		case m.arrived:
+			texts[key] = fmt.Sprintf("it has moved to %s; %s", m.to, m)
+		default:
+			texts[key] = fmt.Sprintf("it moves to %s, and is removed here once it runs there; %s", m.to, m)
+		}
+	}
+	return texts
+}
+
+// arrivals returns a task for each host that kept a container until it ran elsewhere,
+// which it does now.
+func (c *cycle) arrivals() []*HostResult {
+	var again []*HostResult
+	for _, h := range c.hosts {
+		var next *HostResult
+		for key, m := range h.moves {
+			if m.from != h.Name || m.arrived || h.waitsForTurn || !runsThere(c.freshRecord(m.to), key) {
+				continue
+			}
+			if next == nil {
+				next = c.newResult(h.Host)
+				next.Record, next.Gone, next.clean, next.blocked = h.Record, h.Gone, h.clean, h.blocked
+				next.moves = maps.Clone(h.moves)
+			}
+			m.arrived = true
+			next.moves[key] = m
+		}
+		if next != nil {
+			again = append(again, next)
+		}
+	}
+	return again
+}
+
+// freshRecord returns the record that a task of this process wrote last; nil when it is
+// on the state branch already.
+func (c *cycle) freshRecord(host string) *state.Record {
+	c.tasks.mu.Lock()
+	defer c.tasks.mu.Unlock()
+	return c.tasks.fresh[host]
+}
