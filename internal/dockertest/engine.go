@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -25,6 +26,9 @@ type Engine struct {
 	daemon *exec.Cmd
 	log    string
 }
+
+// engines counts those that were started.
+var engines atomic.Int64
 
 // bridge is a name that the kernel takes: at most 15 bytes.
 func bridge() string { return "gst" + strings.TrimPrefix(Name(""), "gitsync-test--") }
@@ -61,7 +65,9 @@ func StartEngine(t testing.TB, disk int64) *Engine {
 	})
 	// Its own bridge: an engine without one takes the other engine's away.
 	run(t, "ip", "link", "add", "name", link, "type", "bridge")
-	run(t, "ip", "address", "add", "192.0.2.1/28", "dev", link)
+	// A network each: the bridges have an address in it that nothing uses.
+	network := 16 * (engines.Add(1) - 1) % 256
+	run(t, "ip", "address", "add", fmt.Sprintf("192.0.2.%d/28", network+1), "dev", link)
 	if err := os.Mkdir(data, 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -137,6 +143,24 @@ func (e *Engine) Kill(t testing.TB) {
 	// What init does not bury looks alive to the next one.
 	_ = os.Remove(filepath.Join(e.Dir, "pid"))
 	_ = os.Remove(filepath.Join(e.Dir, "exec", "containerd", "containerd.pid"))
+}
+
+// Freeze stops the engine where it is: it accepts connections, and answers nothing. Thaw
+// lets it go on.
+func (e *Engine) Freeze(t testing.TB) {
+	t.Helper()
+	if err := e.daemon.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { e.Thaw(t) })
+}
+
+// Thaw ends Freeze.
+func (e *Engine) Thaw(t testing.TB) {
+	t.Helper()
+	if err := e.daemon.Process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // stop removes the containers and ends the engine in good order.

@@ -83,7 +83,8 @@ func (c *Config) New() (runtime.Runtime, error) {
 	if c.Host == "" && c.Dial == nil {
 		opts = append(opts, client.WithVersionFromEnv())
 	}
-	opts = append(opts, client.WithHTTPClient(&http.Client{Transport: transport, CheckRedirect: client.CheckRedirect}), client.WithHost(address))
+	// The address first: it would make the transport dial it on this machine.
+	opts = append(opts, client.WithHost(address), client.WithHTTPClient(&http.Client{Transport: transport, CheckRedirect: client.CheckRedirect}))
 	api, err := client.NewClientWithOpts(opts...)
 	if err != nil {
 		return nil, fmt.Errorf("open docker at %s: %w", address, err)

@@ -1,6 +1,7 @@
 package docker_test
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -239,5 +240,27 @@ func TestTLSEnginesAreSpokenToWithClientCertificates(t *testing.T) {
 				t.Errorf("list: %v, want it to say %q", err, tt.says)
 			}
 		})
+	}
+}
+
+// An engine that is dialled through something else is never dialled on this machine.
+func TestDialIsTheOnlyWayToTheEngine(t *testing.T) {
+	socket := dockertest.Socket(t)
+	cleanEnv(t)
+	dials := 0
+	config := docker.Config{Host: "unix:///nowhere/docker.sock", Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+		dials++
+		if network != "unix" || address != "/nowhere/docker.sock" {
+			t.Errorf("dials %s %s, want the address that is set", network, address)
+		}
+		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
+	}}
+	rt, err := config.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = rt.(io.Closer).Close() }()
+	if _, err := rt.(runtimetest.Full).List(t.Context(), map[string]string{"io.gitsync.test": "none"}); err != nil || dials == 0 {
+		t.Errorf("list: %v after %d dials, want an answer and a dial", err, dials)
 	}
 }
