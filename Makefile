@@ -7,6 +7,7 @@ GOLANGCI    := .tools/bin/golangci-lint-$(shell awk '/golangci-lint\/v2 v/ {prin
 FUZZTIME    ?= 3s
 BENCHTIME   ?= 10x
 TESTTIMEOUT ?= 20m
+CA_FILE     ?= /etc/ssl/certs/ca-certificates.crt
 GOTESTFLAGS ?=
 
 .PHONY: help
@@ -16,6 +17,11 @@ help: ## list the targets
 .PHONY: build
 build: ## build bin/gitsync: static, trimmed, version stamped
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/gitsync ./cmd/gitsync
+
+.PHONY: image
+image: build ## build the image gitsync, for one gitsync on each host
+	cp $(CA_FILE) bin/ca-certificates.crt
+	docker build -t gitsync:$(VERSION) -t gitsync:latest -f Dockerfile bin
 
 .PHONY: demo
 demo: build ## a tour: deploy, change, break and repair, on this machine

@@ -40,7 +40,7 @@ func newFleet(t *testing.T, url func(*gittest.Repo) string) *fleet {
 	f := &fleet{t: t, repo: gittest.NewRepo(t), env: []string{"HOME=" + dir, "SSH_AUTH_SOCK="}}
 	known := ""
 	for i := range 3 {
-		engine := dockertest.StartEngine(t, 0)
+		engine := dockertest.StartMachine(t)
 		// One login carries all calls, or these limits are met.
 		sshd := sshdtest.ServeAt(t, fmt.Sprintf("127.0.0.%d", i+2), "MaxSessions 1")
 		f.machines = append(f.machines, &fleetMachine{

@@ -149,7 +149,9 @@ var binary = stdsync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	out := filepath.Join(dir, "gitsync")
-	output, err := exec.Command("go", "build", "-o", out, "../cmd/gitsync").CombinedOutput()
+	build := exec.Command("go", "build", "-o", out, "../cmd/gitsync")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0") // as it is released
+	output, err := build.CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("build gitsync: %w: %s", err, output)
 	}

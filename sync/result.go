@@ -93,15 +93,13 @@ type HostResult struct {
 
 // Converged says whether everything is as the repo says.
 func (r *Result) Converged() bool {
-	if r.Err != nil || r.GitErr != nil || len(r.Mistakes) > 0 || len(r.Busy) > 0 {
-		return false
-	}
-	for _, h := range r.Hosts {
-		if h.Err != nil {
-			return false
-		}
-	}
-	return r.Rollout == nil
+	return !r.Failed() && len(r.Busy) == 0 && r.Rollout == nil
+}
+
+// Failed says whether something went wrong, in a cycle or in a plan.
+func (r *Result) Failed() bool {
+	return r.Err != nil || r.GitErr != nil || len(r.Mistakes) > 0 ||
+		slices.ContainsFunc(r.Hosts, func(h *HostResult) bool { return h.Err != nil })
 }
 
 // MistakesOf returns the mistakes of an invalid host.

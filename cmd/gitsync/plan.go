@@ -111,7 +111,7 @@ func runPlan(ctx context.Context, s *settings, opts planOptions, stdout, stderr 
 		return err
 	}
 	switch {
-	case !result.Converged() || blocked(result):
+	case result.Failed() || blocked(result):
 		return exitStatus(exitError)
 	case opts.detailedExitcode && result.HasChanges():
 		return exitStatus(exitChanges)

@@ -61,11 +61,16 @@ func Name(base string) string {
 // and /etc/group know "app" as 1234 and 2345. The environment is baked in.
 func Image(t testing.TB, engine *docker.Runtime, env ...string) string {
 	t.Helper()
+	return ImageAs(t, engine, "gitsync-test/probe:"+strings.ToLower(rand.Text()[:10]), env...)
+}
+
+// ImageAs is Image under a given reference, for an engine of the test's own.
+func ImageAs(t testing.TB, engine *docker.Runtime, ref string, env ...string) string {
+	t.Helper()
 	binary, err := probe()
 	if err != nil {
 		t.Fatalf("build the probe: %v", err)
 	}
-	ref := "gitsync-test/probe:" + strings.ToLower(rand.Text()[:10])
 	if err := engine.ImportImage(t.Context(), ref, bytes.NewReader(rootFS(binary)), []string{"/probe"}, env); err != nil {
 		t.Fatal(err)
 	}

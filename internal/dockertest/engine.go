@@ -3,11 +3,11 @@ package dockertest
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -24,11 +24,10 @@ type Engine struct {
 
 	args   []string
 	daemon *exec.Cmd
-	log    string
+	// machine says that it has mounts of its own.
+	machine bool
+	log     string
 }
-
-// engines counts those that were started.
-var engines atomic.Int64
 
 // bridge is a name that the kernel takes: at most 15 bytes.
 func bridge() string { return "gst" + strings.TrimPrefix(Name(""), "gitsync-test--") }
@@ -37,6 +36,18 @@ func bridge() string { return "gst" + strings.TrimPrefix(Name(""), "gitsync-test
 // are. It ends with the test. Without dockerd, ip and root the test is skipped, or
 // fails where GITSYNC_REQUIRE_DOCKER is set.
 func StartEngine(t testing.TB, disk int64) *Engine {
+	t.Helper()
+	return startEngine(t, disk, false)
+}
+
+// StartMachine starts an engine with mounts of its own, as on a machine of its own: the
+// mounts that several engines make of one another's files would be too many.
+func StartMachine(t testing.TB) *Engine {
+	t.Helper()
+	return startEngine(t, 0, true)
+}
+
+func startEngine(t testing.TB, disk int64, machine bool) *Engine {
 	t.Helper()
 	Require(t)
 	for _, tool := range []string{"dockerd", "ip", "mount"} {
@@ -48,7 +59,7 @@ func StartEngine(t testing.TB, disk int64) *Engine {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := &Engine{Socket: filepath.Join(dir, "docker.sock"), Dir: dir, log: filepath.Join(dir, "log")}
+	e := &Engine{Socket: filepath.Join(dir, "docker.sock"), Dir: dir, machine: machine, log: filepath.Join(dir, "log")}
 	link := bridge()
 	data := filepath.Join(dir, "data")
 	t.Cleanup(func() {
@@ -65,9 +76,10 @@ func StartEngine(t testing.TB, disk int64) *Engine {
 	})
 	// Its own bridge: an engine without one takes the other engine's away.
 	run(t, "ip", "link", "add", "name", link, "type", "bridge")
-	// A network each: the bridges have an address in it that nothing uses.
-	network := 16 * (engines.Add(1) - 1) % 256
-	run(t, "ip", "address", "add", fmt.Sprintf("192.0.2.%d/28", network+1), "dev", link)
+	// A network each, of those that RFC 2544 sets aside for tests: real machines, this one
+	// included, have addresses in the better known ones.
+	network := 16 * rand.IntN(1<<12)
+	run(t, "ip", "address", "add", fmt.Sprintf("198.18.%d.%d/28", network>>8, network&0xff+1), "dev", link)
 	if err := os.Mkdir(data, 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -105,6 +117,9 @@ func (e *Engine) Start(t testing.TB) {
 	}
 	defer func() { _ = log.Close() }()
 	e.daemon = exec.Command("dockerd", e.args...)
+	if e.machine {
+		e.daemon = exec.Command("unshare", append([]string{"--mount", "--propagation", "private", "dockerd"}, e.args...)...)
+	}
 	e.daemon.Stdout, e.daemon.Stderr = log, log
 	if err := e.daemon.Start(); err != nil {
 		t.Fatal(err)

@@ -27,7 +27,9 @@ type Server struct {
 	dir            string
 	t              testing.TB
 	binary, config string
-	process        *exec.Cmd
+	// socket is what connections find at /var/run/docker.sock; empty for the real one.
+	socket  string
+	process *exec.Cmd
 }
 
 // URL returns the address of a directory behind the server.
@@ -44,6 +46,18 @@ func Serve(t testing.TB, settings ...string) *Server {
 // ServeAt runs an sshd on another address of loopback.
 func ServeAt(t testing.TB, address string, settings ...string) *Server {
 	t.Helper()
+	return serve(t, address, "", settings)
+}
+
+// ServeMachine runs an sshd whose connections find another Docker socket in the usual
+// place, as on a machine of its own. That needs root, and a file in that place.
+func ServeMachine(t testing.TB, address, socket string, settings ...string) *Server {
+	t.Helper()
+	return serve(t, address, socket, settings)
+}
+
+func serve(t testing.TB, address, socket string, settings []string) *Server {
+	t.Helper()
 	sshd := findSSHD(t)
 	me, err := user.Current()
 	if err != nil {
@@ -54,7 +68,7 @@ func ServeAt(t testing.TB, address string, settings ...string) *Server {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	s := &Server{User: me.Username, Address: address, Port: freePort(t, address), binary: sshd, dir: dir, t: t}
+	s := &Server{User: me.Username, Address: address, Port: freePort(t, address), binary: sshd, socket: socket, dir: dir, t: t}
 	s.KeyFile, s.StrangerKeyFile = s.key("ed25519", "user"), s.key("ed25519", "stranger")
 	config := fmt.Sprintf("Port %d\nListenAddress %s\nHostKey %s\nHostKey %s\nHostKey %s\nAuthorizedKeysFile %s\n"+
 		"PidFile none\nStrictModes no\nUsePAM no\nPasswordAuthentication no\nPermitRootLogin yes\nMaxStartups 100\nSetEnv %s\n",
@@ -80,6 +94,10 @@ func ServeAt(t testing.TB, address string, settings ...string) *Server {
 func (s *Server) Start() {
 	s.t.Helper()
 	s.process = exec.Command(s.binary, "-D", "-e", "-f", s.config)
+	if s.socket != "" {
+		const script = `mount --bind "$0" /var/run/docker.sock && exec "$@"`
+		s.process = exec.Command("unshare", "--mount", "--propagation", "private", "sh", "-c", script, s.socket, s.binary, "-D", "-e", "-f", s.config)
+	}
 	log, err := os.OpenFile(filepath.Join(s.dir, "log"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		s.t.Fatal(err)
