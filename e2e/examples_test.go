@@ -15,8 +15,43 @@ import (
 
 // The commands of examples/fleet/README.md do on three machines what it says.
 func TestTheFleetOfTheExamplesIsDeployedAsItsReadmeSays(t *testing.T) {
-	home := t.TempDir()
-	shell := newReader(t, home)
+	shell := newReader(t, t.TempDir())
+	engines := exampleMachines(t, shell)
+	readme := shell.blocks("../examples/fleet/README.md")
+	output := shell.run(readme["Deploy"])
+	for _, want := range []string{"valid: 3 hosts, 6 containers.", "3 hosts: 6 to create.", "web1  status"} {
+		if !strings.Contains(strings.Join(strings.Fields(output), " "), strings.Join(strings.Fields(want), " ")) {
+			t.Errorf("the commands do not print %q:\n%s", want, output)
+		}
+	}
+	s := &scenario{t: t}
+	for port, want := range map[int]string{18191: "web1", 18192: "web2", 18193: "db1"} {
+		s.answers(port, "/env?name=WHOAMI_NAME", want)
+		s.answers(port, "/file?path=/motd", "This machine follows Git: change the repo, not the machine.\n")
+	}
+	s.answers(18182, "/env?name=LEVEL", "debug")
+	s.answers(18181, "/env?name=LEVEL", "info")
+
+	// What it suggests to try.
+	output = shell.run("cd ~/fleet && sed -i 's/LEVEL: info/LEVEL: warn/' groups/web/containers.yaml && git commit -qam 'Say less' && (gitsync plan --repo . || true) && gitsync render --repo . web2 && gitsync run --repo . --once")
+	if !strings.Contains(output, "3 hosts: 1 to replace.") || strings.Contains(output, "~ replace    db") {
+		t.Errorf("a change of a group does not plan its hosts alone:\n%s", output)
+	}
+	s.answers(18181, "/env?name=LEVEL", "warn")
+
+	shell.run("cd ~/fleet\n" + readme["Take it down"])
+	for name, engine := range engines {
+		rows, err := engine.List(t.Context(), map[string]string{container.LabelHost: name})
+		if err != nil || len(rows) != 0 {
+			t.Errorf("%s still runs %v, %v", name, rows, err)
+		}
+	}
+}
+
+// exampleMachines starts the machines of examples/fleet, and writes down for ssh how they
+// are reached.
+func exampleMachines(t *testing.T, shell *reader) map[string]*dockertest.Engine {
+	t.Helper()
 	settings, known := "", ""
 	key := sshdtest.Key(t, "ed25519")
 	engines := map[string]*dockertest.Engine{}
@@ -54,36 +89,7 @@ func TestTheFleetOfTheExamplesIsDeployedAsItsReadmeSays(t *testing.T) {
 	})
 	shell.file(".ssh/config", settings)
 	shell.file(".ssh/known_hosts", known)
-
-	readme := shell.blocks("../examples/fleet/README.md")
-	output := shell.run(readme["Deploy"])
-	for _, want := range []string{"valid: 3 hosts, 6 containers.", "3 hosts: 6 to create.", "web1  status"} {
-		if !strings.Contains(strings.Join(strings.Fields(output), " "), strings.Join(strings.Fields(want), " ")) {
-			t.Errorf("the commands do not print %q:\n%s", want, output)
-		}
-	}
-	s := &scenario{t: t}
-	for port, want := range map[int]string{18191: "web1", 18192: "web2", 18193: "db1"} {
-		s.answers(port, "/env?name=WHOAMI_NAME", want)
-		s.answers(port, "/file?path=/motd", "This machine follows Git: change the repo, not the machine.\n")
-	}
-	s.answers(18182, "/env?name=LEVEL", "debug")
-	s.answers(18181, "/env?name=LEVEL", "info")
-
-	// What it suggests to try.
-	output = shell.run("cd ~/fleet && sed -i 's/LEVEL: info/LEVEL: warn/' groups/web/containers.yaml && git commit -qam 'Say less' && (gitsync plan --repo . || true) && gitsync render --repo . web2 && gitsync run --repo . --once")
-	if !strings.Contains(output, "3 hosts: 1 to replace.") || strings.Contains(output, "~ replace    db") {
-		t.Errorf("a change of a group does not plan its hosts alone:\n%s", output)
-	}
-	s.answers(18181, "/env?name=LEVEL", "warn")
-
-	shell.run("cd ~/fleet\n" + readme["Take it down"])
-	for name, engine := range engines {
-		rows, err := engine.List(t.Context(), map[string]string{container.LabelHost: name})
-		if err != nil || len(rows) != 0 {
-			t.Errorf("%s still runs %v, %v", name, rows, err)
-		}
-	}
+	return engines
 }
 
 // reader does what a reader of a manual does, in a home of its own.

@@ -24,21 +24,7 @@ func TestTheSidecarHandlesItsOwnMachine(t *testing.T) {
 		}
 		return string(output)
 	}
-	built, err := binary()
-	if err != nil {
-		t.Fatal(err)
-	}
-	content := t.TempDir()
-	for from, to := range map[string]string{built: "gitsync", "/etc/ssl/certs/ca-certificates.crt": "ca-certificates.crt"} {
-		data, err := os.ReadFile(from)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(content, to), data, 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	docker("build", "--quiet", "--tag", "gitsync", "--file", "../Dockerfile", content)
+	docker("build", "--quiet", "--tag", "gitsync", "--file", "../Dockerfile", imageFiles(t))
 
 	name, err := os.Hostname() // the engine's name, too
 	if err != nil {
@@ -78,4 +64,24 @@ func TestTheSidecarHandlesItsOwnMachine(t *testing.T) {
 	if row, err := machine.Find(t.Context(), "gitsync"); err != nil || row.Status != "running" {
 		t.Errorf("gitsync itself is %+v, %v", row, err)
 	}
+}
+
+// imageFiles returns a directory with what the Dockerfile copies.
+func imageFiles(t *testing.T) string {
+	t.Helper()
+	built, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for from, to := range map[string]string{built: "gitsync", "/etc/ssl/certs/ca-certificates.crt": "ca-certificates.crt"} {
+		data, err := os.ReadFile(from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, to), data, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
 }

@@ -10,9 +10,11 @@
 //	record  write what changed to the state branch, in one commit
 //	report  say what happened
 //
-// Check, plan and deploy are done for each host on its own, hosts in parallel: an
-// error, or a slow host, is that host's alone. A host whose directory does not
-// validate is left as it is, and so is one that is no longer in the repo.
+// Check, plan and deploy are a task for each host, hosts in parallel: an error, or a slow
+// host, is that host's alone. A running [Syncer] begins its next cycle beside the tasks
+// that are slow; a host has one task at a time, and the newest commit comes next. A host
+// whose directory does not validate is left as it is. From one that is no longer in the
+// repo, what was deployed is removed, under the guards of any removal.
 //
 // With a roll-out in gitsync.yaml the hosts that a commit changes take turns. It has no
 // state of its own: which hosts follow is in their records.

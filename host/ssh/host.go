@@ -207,7 +207,7 @@ func (c *Connection) DialContext(ctx context.Context, network, address string) (
 			return conn, nil
 		case errors.As(err, &refused) && network == "unix":
 			// sshd gives one answer for all of these.
-			return nil, fmt.Errorf("dial %s on %s: the SSH server does not open it: check that the socket is there, that the user may open it (Docker's belongs to root and the group docker), and that its sshd_config does not set AllowStreamLocalForwarding or DisableForwarding", address, c.address)
+			return nil, fmt.Errorf("dial %s on %s: the SSH server does not open it: check that the socket is there, that the user may open it (Docker's belongs to root and the group docker), and that its sshd_config does not forbid it by AllowStreamLocalForwarding, DisableForwarding, or AllowTcpForwarding and PermitOpen, which count for sockets too", address, c.address)
 		case errors.As(err, &refused) && refused.Reason == xssh.Prohibited:
 			return nil, fmt.Errorf("dial %s on %s: the SSH server does not allow it: set AllowTcpForwarding to yes in its sshd_config", address, c.address)
 		case again || refused != nil || !s.isLost(ctx):

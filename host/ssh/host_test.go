@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gitsync/gitsync/container/types"
 	"github.com/gitsync/gitsync/host/ssh"
 	"github.com/gitsync/gitsync/internal/sshdtest"
 )
@@ -30,6 +31,8 @@ func connect(t *testing.T, s *sshdtest.Server) *ssh.Connection {
 	}
 	t.Setenv("HOME", home)
 	config, _ := to(s)
+	// With MaxStartups 1 the look whether sshd answers may still count as a login.
+	config.RetryTimeout, config.RetryInterval = types.Duration(patience), types.Duration(20*time.Millisecond)
 	c, err := ssh.NewDialer(ssh.Options{AgentSocket: sshdtest.Agent(t, s.KeyFile)}).Connect(withPatience(t), config)
 	if err != nil {
 		t.Fatal(err)

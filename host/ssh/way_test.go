@@ -373,3 +373,53 @@ func openFiles(t *testing.T) int {
 	}
 	return len(entries)
 }
+
+// The line that docs/hosts.md has for authorized_keys is enough, and gives no more.
+func TestARestrictedKeyReachesSocketsAndNothingElse(t *testing.T) {
+	s := sshdtest.Serve(t, "AllowTcpForwarding local", "AllowStreamLocalForwarding local", "AllowAgentForwarding no", "PermitTTY no")
+	public := read(t, s.KeyFile+".pub")
+	if err := os.WriteFile(s.KeyFile+".pub", []byte(`restrict,port-forwarding,command="/bin/false" `+public), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	config, opts := to(s)
+	socket := serve(t, "unix", filepath.Join(shortDir(t), "socket"), echo)
+	c, err := ssh.NewDialer(opts).Connect(withPatience(t), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	conn, err := c.DialContext(withPatience(t), "unix", socket.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	if err := talk(conn, "hello"); err != nil {
+		t.Error(err)
+	}
+	client, err := ssh.Dial(withPatience(t), config, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = client.Close() }()
+	session, err := client.NewSession()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = session.Close() }()
+	if output, err := session.Output("echo hello"); err == nil {
+		t.Errorf("a command runs, and prints %q", output)
+	}
+}
+
+// What looks like hardening takes the socket away too, and the error says so.
+func TestSettingsForPortsCountForSocketsToo(t *testing.T) {
+	for _, setting := range []string{"AllowTcpForwarding no", "PermitOpen none"} {
+		s := sshdtest.Serve(t, setting)
+		c := connect(t, s)
+		socket := serve(t, "unix", filepath.Join(shortDir(t), "socket"), echo)
+		_, err := c.DialContext(withPatience(t), "unix", socket.String())
+		if name, _, _ := strings.Cut(setting, " "); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v, want an error that names it", setting, err)
+		}
+	}
+}

@@ -27,7 +27,7 @@ var mayImport = map[string][]string{
 	"internal/grace": {},
 
 	"container": {
-		"container/types", "host", "internal/grace", "runtime", "runtime/docker", "runtime/memory",
+		"container/types", "host", "host/ssh", "internal/grace", "runtime", "runtime/docker", "runtime/memory",
 	},
 	"container/resource": {"container", "container/types"},
 
@@ -45,7 +45,7 @@ var mayImport = map[string][]string{
 		"container", "container/types", "examples", "runtime", "runtime/docker", "runtime/memory",
 	},
 	"cmd/gitsync": {
-		"container", "container/types", "examples", "gitrepo", "host", "internal/demo", "layout",
+		"container", "container/types", "examples", "gitrepo", "host", "host/direct", "host/ssh", "internal/demo", "layout",
 		"runtime", "runtime/docker", "runtime/memory", "state", "sync",
 	},
 
