@@ -94,15 +94,24 @@ func (c *connections) close() {
 	}
 }
 
+// connectionKey names a connection: whatever changes the login needs another one.
 func connectionKey(h host.Host, config container.RuntimeConfig) string {
-	key := h.Address()
+	key := machineKey(h, config)
 	if s := h.SSHConfig; s != nil {
-		// Whatever changes the login needs another connection.
 		key += fmt.Sprintf(" %s %s %s %v %v %v", s.User, s.ProxyJump, s.HostKey, s.ConnectionTimeout, s.RetryTimeout, s.RetryInterval)
 	}
+	if config.Docker != nil {
+		key += " " + config.Docker.PullStall.String()
+	}
+	return key
+}
+
+// machineKey names the runtime of a machine.
+func machineKey(h host.Host, config container.RuntimeConfig) string {
+	key := h.Address()
 	switch {
 	case config.Docker != nil:
-		key += " docker " + config.Docker.Context + " " + config.Docker.GetAddress() + " " + config.Docker.PullStall.String()
+		key += " docker " + config.Docker.Context + " " + config.Docker.GetAddress()
 	case config.Memory != nil:
 		key += " memory " + config.Memory.GetAddress()
 	}

@@ -81,7 +81,7 @@ func (c *cycle) targetOf(h *HostResult, key string, hosts []layout.Host, recordO
 	var found []*layout.Host
 	for i := range hosts {
 		to := &hosts[i]
-		if to.Name == h.Name || to.Containers[key] == nil || connectionKey(to.Host, to.Runtime) == connectionKey(h.Host.Host, h.Host.Runtime) {
+		if to.Name == h.Name || to.Containers[key] == nil || machineKey(to.Host, to.Runtime) == machineKey(h.Host.Host, h.Host.Runtime) {
 			continue
 		}
 		if h.Record.Moving[key] == to.Name {
