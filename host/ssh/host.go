@@ -95,6 +95,10 @@ func (c *Connection) session(ctx context.Context) (*session, error) {
 	c.mu.Lock()
 	a.waiting--
 	abandoned := a.waiting == 0
+	if abandoned && c.coming == a {
+		// Whoever comes now makes a login of their own.
+		c.coming = nil
+	}
 	c.mu.Unlock()
 	if !abandoned {
 		return nil, fmt.Errorf("connect to %s: %w", c.address, context.Cause(ctx))
@@ -122,11 +126,17 @@ func (c *Connection) begin(ctx context.Context) {
 			return client, err
 		})
 		c.mu.Lock()
-		c.coming = nil
-		if err == nil && c.closed {
+		abandoned := c.coming != a
+		if !abandoned {
+			c.coming = nil
+		}
+		if err == nil && (c.closed || abandoned) {
 			_ = client.Close()
 			release()
 			err = fmt.Errorf("connect to %s: %w", c.address, errClosed)
+			if abandoned {
+				err = fmt.Errorf("connect to %s: %w", c.address, context.Canceled)
+			}
 		}
 		if err != nil {
 			a.err = err

@@ -9,8 +9,10 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	goruntime "runtime"
 	"strings"
 	stdsync "sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -205,5 +207,53 @@ func wantEnd(t *testing.T, conn net.Conn) {
 		}
 	case <-time.After(patience):
 		t.Fatal("read does not end")
+	}
+}
+
+// Who gives a login up takes nobody with them: a call that comes at that moment has time
+// of its own.
+func TestALoginThatIsGivenUpIsNobodyElses(t *testing.T) {
+	s := sshdtest.Serve(t)
+	var quiet atomic.Bool
+	logins := make(chan net.Conn, 1000)
+	address := serve(t, "tcp", "127.0.0.1:0", func(number int, conn net.Conn) {
+		logins <- conn
+		if quiet.Load() {
+			silent(number, conn)
+			return
+		}
+		forward(conn, s)
+	})
+	config, opts := to(s)
+	opts.KnownHostsFile = write(t, strings.Replace(read(t, s.KnownHostsFile), fmt.Sprint(s.Port), fmt.Sprint(at(address).Port), 1))
+	config.Port = at(address).Port
+	c, err := ssh.NewDialer(opts).Connect(withPatience(t), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	quiet.Store(true)
+	_ = (<-logins).Close()
+	for i := range 300 {
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			_, _ = c.DialContext(ctx, "unix", "/nowhere")
+		}()
+		<-logins
+		cancel()
+		for range i {
+			goruntime.Gosched() // now sooner, now later
+		}
+		own, stop := context.WithTimeout(t.Context(), 5*time.Millisecond)
+		if _, err := c.DialContext(own, "unix", "/nowhere"); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("dial: %v, want that its own time is over", err)
+		}
+		stop()
+		<-ended
+		for len(logins) > 0 {
+			<-logins
+		}
 	}
 }

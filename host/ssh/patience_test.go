@@ -159,7 +159,7 @@ func TestRetriesEndAndKeepTheLastError(t *testing.T) {
 		t.Errorf("dial: %v, want connection refused", err)
 	}
 	config.RetryTimeout, config.RetryInterval = types.Duration(2*time.Hour), types.Duration(time.Hour)
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	err = ends(t, ctx, config, opts)
 	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "connection refused") {

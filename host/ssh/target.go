@@ -33,7 +33,7 @@ type target struct {
 // resolve adds to a config what the ssh_config and the defaults say.
 func resolve(config Config, opts Options) (*target, error) {
 	t := &target{Config: config, agentSocket: opts.AgentSocket}
-	settings, err := openSettings(config.Address, opts.ConfigFile)
+	settings, err := openSettings(config, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -76,22 +76,38 @@ type settings struct {
 	config            *ssh_config.Config
 }
 
-func openSettings(alias, file string) (*settings, error) {
+func openSettings(config Config, opts Options) (*settings, error) {
 	home, _ := os.UserHomeDir() // without one there is no ~, which the files' names show
-	s := &settings{file: file, alias: alias, home: home}
+	file := opts.ConfigFile
+	s := &settings{file: file, alias: config.Address, home: home}
 	if file == "" {
 		return s, nil
 	}
-	f, err := os.Open(file)
+	text, err := os.ReadFile(file)
 	if err != nil {
 		return nil, fmt.Errorf("%w: read the ssh_config: %w", ErrConfig, err)
 	}
-	defer func() { _ = f.Close() }() // it was only read
-	s.config, err = ssh_config.Decode(f)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %s: %w (Match exec is not supported; give another file with --ssh-config, or write the host's settings into host.yaml)", ErrConfig, file, err)
+	login := config.User
+	if login == "" {
+		// As for ssh, a Match user counts for the user that is known without it.
+		if err := s.decode(string(text), ""); err != nil {
+			return nil, err
+		}
+		login = cmp.Or(s.get("User"), opts.DefaultUser, "root")
 	}
-	return s, nil
+	return s, s.decode(string(text), login)
+}
+
+// decode reads an ssh_config for a user who logs in.
+func (s *settings) decode(text, login string) error {
+	text, err := decideMatches(text, s.file, s.alias, login)
+	if err != nil {
+		return err
+	}
+	if s.config, err = ssh_config.Decode(strings.NewReader(text)); err != nil {
+		return fmt.Errorf("%w: %s: %w: correct the line, or give another file with --ssh-config, or none (in a file that is included, gitsync knows Match host and Match all only)", ErrConfig, s.file, err)
+	}
+	return nil
 }
 
 // get returns the first value of a key; it is empty when there is none.

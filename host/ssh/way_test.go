@@ -423,3 +423,43 @@ func TestSettingsForPortsCountForSocketsToo(t *testing.T) {
 		}
 	}
 }
+
+// One line that gitsync cannot decide stops the hosts that it may concern, and no others.
+func TestMatchLinesConcernWhomTheyName(t *testing.T) {
+	s := sshdtest.Serve(t)
+	t.Setenv("HOME", t.TempDir())
+	included := write(t, "Host b\n  User deploy\n")
+	agent := sshdtest.Agent(t, s.KeyFile)
+	settings := write(t, fmt.Sprintf(`Include %s
+Match host bad exec "true"
+  Port 1
+Match host a,b user deploy
+  Port 1
+Match user %s,nobody !host bad
+  HostName 127.0.0.1
+  Port %d
+  IdentityAgent %s
+Match user nobody
+  Port 1
+`, included, s.User, s.Port, agent))
+	opts := ssh.Options{ConfigFile: settings, KnownHostsFile: s.KnownHostsFile}
+	login(t, ssh.Config{Address: "a", User: s.User}, opts)
+	for config, says := range map[ssh.Config]string{
+		{Address: "bad", User: s.User}: settings + `:2: "Match host bad exec \"true\"": Match exec is not supported`,
+		{Address: "b"}:                 "127.0.0.1:1",
+	} {
+		if config.Address == "b" {
+			opts.AgentSocket = agent
+			// The included file says who logs in, and Match user counts for that one.
+			opts.ConfigFile = write(t, "Include "+included+"\nMatch user deploy\n  HostName 127.0.0.1\n  Port 1\n")
+		}
+		client, err := ssh.Dial(withPatience(t), config, opts)
+		if err == nil {
+			_ = client.Close()
+		}
+		if err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("dial %s: %v, want it to say %s", config.Address, err, says)
+		}
+		opts.ConfigFile = settings
+	}
+}

@@ -117,6 +117,8 @@ func (s *Server) Stop() {
 	if s.process == nil {
 		return
 	}
+	// Stopped, it accepts nobody who comes back at once.
+	_ = s.process.Process.Signal(syscall.SIGSTOP)
 	for _, child := range descendants(s.process.Process.Pid) {
 		_ = syscall.Kill(child, syscall.SIGKILL)
 	}
