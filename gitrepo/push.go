@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/format/packfile"
@@ -108,6 +109,9 @@ func (s *Store) afterFailedPush(ctx context.Context, newTip, oldTip Hash, pushEr
 		return ErrRaceLost
 	}
 	classified := s.remote.classify(ctx, pushErr)
+	if isLocked(pushErr.Error(), said) {
+		return fmt.Errorf("%w: %w", ErrRaceLost, classified)
+	}
 	if errors.Is(classified, ErrAuth) || errors.Is(classified, ErrUnreachable) {
 		return classified
 	}
@@ -115,6 +119,21 @@ func (s *Store) afterFailedPush(ctx context.Context, newTip, oldTip Hash, pushEr
 		return fmt.Errorf("%w: %w: %s", ErrPushRefused, classified, s.remote.redact(said))
 	}
 	return fmt.Errorf("%w: %w", ErrPushRefused, classified)
+}
+
+// isLocked says whether the server did not get at the branch since another push was at
+// it: the branch moves a moment later. A branch whose name is in the way of another one
+// stays there.
+func isLocked(reason, said string) bool {
+	if strings.Contains(reason+said, "cannot create") && strings.Contains(reason+said, "exists;") {
+		return false
+	}
+	for _, text := range []string{"cannot lock ref", "failed to update ref", "File exists"} {
+		if strings.Contains(reason, text) {
+			return true
+		}
+	}
+	return false
 }
 
 // contains says whether the store knows that a tip was built on a commit.

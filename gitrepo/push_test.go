@@ -3,6 +3,8 @@ package gitrepo_test
 import (
 	"errors"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -49,6 +51,43 @@ func TestALostRaceIsTold(t *testing.T) {
 	}
 	if got := repo.Hash(stateBranch); got != string(second) {
 		t.Errorf("the branch is at %s, want %s", got, second)
+	}
+}
+
+// Of two pushes at the same moment one finds the branch locked. That is a lost race: the
+// server refuses nothing.
+func TestAPushThatFindsTheBranchLockedHasLostARace(t *testing.T) {
+	for name, serve := range transports {
+		t.Run(name, func(t *testing.T) {
+			repo := gittest.NewRepo(t)
+			repo.Commit("main", map[string]string{"a": "1"}, "1")
+			address, auth := serve(t, repo)
+			store := openStore(t, "", open(t, address, auth), stateBranch)
+			lock := filepath.Join(repo.Dir, "refs", "heads", stateBranch+".lock")
+			if err := errors.Join(os.MkdirAll(filepath.Dir(lock), 0o700), os.WriteFile(lock, nil, 0o600)); err != nil {
+				t.Fatal(err)
+			}
+			tip := commitFile(t, store, "", "a", "1")
+			if err := store.Push(t.Context(), tip, ""); !errors.Is(err, gitrepo.ErrRaceLost) {
+				t.Errorf("push to a locked branch: %v, want ErrRaceLost", err)
+			}
+			if err := os.Remove(lock); err != nil {
+				t.Fatal(err)
+			}
+			if err := store.Push(t.Context(), tip, ""); err != nil {
+				t.Errorf("push when the lock is gone: %v", err)
+			}
+		})
+	}
+}
+
+func TestABranchInTheWayOfAnotherIsNoLostRace(t *testing.T) {
+	repo := gittest.NewRepo(t)
+	repo.Commit("gitsync", map[string]string{"a": "1"}, "1")
+	store := openStore(t, "", open(t, repo.Dir, gitrepo.Auth{}), stateBranch)
+	err := store.Push(t.Context(), commitFile(t, store, "", "a", "1"), "")
+	if !errors.Is(err, gitrepo.ErrPushRefused) {
+		t.Errorf("push of gitsync/state beside gitsync: %v, want ErrPushRefused", err)
 	}
 }
 
