@@ -147,3 +147,25 @@ type Stager interface {
 	// Errors: those of Copy.
 	CopyStaged(ctx context.Context, id, staging string, files []*types.File) error
 }
+
+// Describer is a runtime that tells how a container is set up.
+type Describer interface {
+	// Describe returns the settings that are in force, as the runtime has them.
+	//
+	// Errors: [ErrNotFound].
+	Describe(ctx context.Context, id string) (types.ContainerFacts, error)
+}
+
+// Adjuster is a runtime that changes settings of a container while it exists.
+type Adjuster interface {
+	// Adjust gives a container the restart policy, the memory and CPU limits and the
+	// networks of the config, and leaves everything else alone. What is right already is
+	// not touched.
+	//
+	// Errors: [ErrNotFound], [ErrInvalid] for what can only be had by a new container.
+	Adjust(ctx context.Context, id string, config *types.ContainerConfig) error
+	// Unpause lets a paused container go on. One that is not paused is left alone.
+	//
+	// Errors: [ErrNotFound].
+	Unpause(ctx context.Context, id string) error
+}

@@ -20,6 +20,9 @@ type ContainerStatus struct {
 	ID string `json:"id,omitempty"`
 	// Status is one of the Status… constants, or container.StatusMissing.
 	Status string `json:"status,omitempty"`
+	// ImageID is the runtime's identifier of the image that the container was made of,
+	// where it is known: a name of an image may lead to another one by now.
+	ImageID string `json:"imageID,omitempty"`
 }
 
 // Exists says whether the container is there, running or not.

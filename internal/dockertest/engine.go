@@ -65,9 +65,10 @@ func startEngine(t testing.TB, disk int64, machine bool) *Engine {
 	t.Cleanup(func() {
 		e.stop(t)
 		run(t, "ip", "link", "delete", link)
-		// An engine that was killed leaves mounts, one over the other.
+		// An engine that was killed leaves mounts, one over the other, which something may
+		// still use.
 		for _, mounted := range []string{filepath.Join(dir, "exec", "netns", "default"), data} {
-			for exec.Command("umount", mounted).Run() == nil {
+			for exec.Command("umount", "--lazy", mounted).Run() == nil {
 			}
 		}
 		if err := os.RemoveAll(dir); err != nil {

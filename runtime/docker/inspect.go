@@ -21,7 +21,7 @@ func (r *Runtime) Inspect(ctx context.Context, id string) (types.ContainerDetail
 	}
 	state := inspected.State
 	details := types.ContainerDetails{
-		ContainerStatus: types.ContainerStatus{ID: inspected.ID, Status: state.Status},
+		ContainerStatus: types.ContainerStatus{ID: inspected.ID, Status: state.Status, ImageID: inspected.Image},
 		ExitCode:        state.ExitCode, OOMKilled: state.OOMKilled, Error: state.Error, Restarts: inspected.RestartCount,
 		StartedAt: timestamp(state.StartedAt), AnonymousVolumes: anonymousVolumes(inspected.Mounts),
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	stdsync "sync"
 	"time"
 
 	cerrdefs "github.com/containerd/errdefs"
@@ -24,6 +25,9 @@ type Runtime struct {
 	address string
 	// pullStall is how long a pull may make no progress.
 	pullStall time.Duration
+	// images guards defaults, which are what images fill in, by ID.
+	images   stdsync.Mutex
+	defaults map[string]*types.ContainerConfig
 }
 
 var (
@@ -36,6 +40,9 @@ var (
 	_ runtime.Inspector = (*Runtime)(nil)
 	_ runtime.Signaler  = (*Runtime)(nil)
 	_ runtime.Stager    = (*Runtime)(nil)
+	_ runtime.Describer = (*Runtime)(nil)
+	_ runtime.Adjuster  = (*Runtime)(nil)
+	_ runtime.Watcher   = (*Runtime)(nil)
 )
 
 // removalTimeout bounds the wait for a removal that somebody else began.

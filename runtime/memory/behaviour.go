@@ -63,7 +63,7 @@ func (r *Runtime) Inspect(ctx context.Context, id string) (types.ContainerDetail
 	var details types.ContainerDetails
 	err := r.on(ctx, id, func(d *worldData, c *record) error {
 		details = types.ContainerDetails{
-			ContainerStatus: types.ContainerStatus{ID: c.ID, Status: c.Status}, ExitCode: c.ExitCode, Restarts: c.Restarts,
+			ContainerStatus: types.ContainerStatus{ID: c.ID, Status: c.Status, ImageID: c.imageID()}, ExitCode: c.ExitCode, Restarts: c.Restarts,
 			AnonymousVolumes: map[string]string{},
 		}
 		if c.Started != 0 {

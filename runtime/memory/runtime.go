@@ -29,6 +29,9 @@ var (
 	_ runtime.Inspector = (*Runtime)(nil)
 	_ runtime.Signaler  = (*Runtime)(nil)
 	_ runtime.Stager    = (*Runtime)(nil)
+	_ runtime.Describer = (*Runtime)(nil)
+	_ runtime.Adjuster  = (*Runtime)(nil)
+	_ runtime.Watcher   = (*Runtime)(nil)
 )
 
 // update runs an action unless the context is over.

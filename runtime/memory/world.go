@@ -20,6 +20,8 @@ type World struct {
 	mu   stdsync.Mutex
 	file string
 	data worldData
+	// changed is closed at the next change, where somebody waits for it.
+	changed chan struct{}
 }
 
 // worldData is what the file holds.
@@ -49,6 +51,8 @@ type record struct {
 	Started  int64 `json:"started,omitempty"`
 	// Signals are those that the container was sent.
 	Signals []string `json:"signals,omitempty"`
+	// Networks are set when somebody changed them by hand.
+	Networks []string `json:"networks,omitempty"`
 }
 
 // fileEntry is a file or a directory. Content is bytes, so that JSON keeps it
@@ -69,7 +73,12 @@ func (w *World) update(action func(*worldData) error) error {
 	defer w.mu.Unlock()
 	if w.file == "" {
 		w.data.init()
-		return action(&w.data)
+		err := action(&w.data)
+		if w.changed != nil {
+			close(w.changed)
+			w.changed = nil
+		}
+		return err
 	}
 	if err := os.MkdirAll(filepath.Dir(w.file), 0o700); err != nil {
 		return fmt.Errorf("open the memory runtime: %w", err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	stdsync "sync"
+	"time"
 
 	"github.com/gitsync/gitsync/container/types"
 	"github.com/gitsync/gitsync/runtime"
@@ -20,6 +21,9 @@ type Full interface {
 	runtime.Inspector
 	runtime.Signaler
 	runtime.Stager
+	runtime.Describer
+	runtime.Adjuster
+	runtime.Watcher
 }
 
 // Watched is a runtime that tells of each call. It is safe for concurrent use when
@@ -191,4 +195,29 @@ func (w *Watched) Signal(ctx context.Context, id, signal string) error {
 // CopyStaged implements runtime.Stager.
 func (w *Watched) CopyStaged(ctx context.Context, id, staging string, files []*types.File) error {
 	return w.do("copy", id, func() error { return w.Full.CopyStaged(ctx, id, staging, files) })
+}
+
+// Describe implements runtime.Describer.
+func (w *Watched) Describe(ctx context.Context, id string) (facts types.ContainerFacts, err error) {
+	err = w.do("describe", id, func() error {
+		facts, err = w.Full.Describe(ctx, id)
+		return err
+	})
+	return facts, err
+}
+
+// Adjust implements runtime.Adjuster.
+func (w *Watched) Adjust(ctx context.Context, id string, config *types.ContainerConfig) error {
+	return w.do("adjust", id, func() error { return w.Full.Adjust(ctx, id, config) })
+}
+
+// Unpause implements runtime.Adjuster.
+func (w *Watched) Unpause(ctx context.Context, id string) error {
+	return w.do("unpause", id, func() error { return w.Full.Unpause(ctx, id) })
+}
+
+// Watch implements runtime.Watcher. After is called when the stream ends well, which it
+// never does.
+func (w *Watched) Watch(ctx context.Context, since time.Time, ready func(), seen func(runtime.Event)) error {
+	return w.do("watch", "", func() error { return w.Full.Watch(ctx, since, ready, seen) })
 }

@@ -1,0 +1,115 @@
+package docker
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/network"
+
+	"github.com/gitsync/gitsync/container/types"
+	"github.com/gitsync/gitsync/runtime"
+)
+
+// Adjust implements runtime.Adjuster.
+func (r *Runtime) Adjust(ctx context.Context, id string, config *types.ContainerConfig) error {
+	c, err := r.api.ContainerInspect(ctx, id)
+	if err != nil {
+		return r.classify(ctx, err)
+	}
+	if err := r.adjustLimits(ctx, c, config); err != nil {
+		return err
+	}
+	return r.adjustNetworks(ctx, c, config)
+}
+
+func (r *Runtime) adjustLimits(ctx context.Context, c container.InspectResponse, config *types.ContainerConfig) error {
+	_, want := convert(config)
+	is := c.HostConfig
+	update := container.UpdateConfig{}
+	if restartText(is.RestartPolicy) != restartText(want.RestartPolicy) {
+		update.RestartPolicy = want.RestartPolicy
+	}
+	if max(0, is.Memory) != want.Memory {
+		if want.Memory == 0 {
+			return fmt.Errorf("%w: the engine takes a memory limit away only with a new container", runtime.ErrInvalid)
+		}
+		// The engine's own default: as much swap again.
+		update.Memory, update.MemorySwap = want.Memory, 2*want.Memory
+	}
+	if is.NanoCPUs != want.NanoCPUs {
+		if want.NanoCPUs == 0 {
+			return fmt.Errorf("%w: the engine takes a CPU limit away only with a new container", runtime.ErrInvalid)
+		}
+		update.NanoCPUs = want.NanoCPUs
+	}
+	if update.RestartPolicy.Name == "" && update.Memory == 0 && update.NanoCPUs == 0 {
+		return nil
+	}
+	if _, err := r.api.ContainerUpdate(ctx, c.ID, update); err != nil {
+		return r.classify(ctx, err)
+	}
+	return nil
+}
+
+// adjustNetworks connects the container to the network of its config, and disconnects it
+// from others. A network mode that is no network leaves no choice.
+func (r *Runtime) adjustNetworks(ctx context.Context, c container.InspectResponse, config *types.ContainerConfig) error {
+	mode := container.NetworkMode(config.NetworkMode)
+	if c.NetworkSettings == nil || mode.IsHost() || mode.IsNone() || mode.IsContainer() {
+		return nil
+	}
+	want := config.NetworkMode
+	if mode.IsDefault() || mode.IsBridge() || want == "" {
+		want = "bridge"
+	}
+	connected := false
+	for _, name := range slices.Sorted(maps.Keys(c.NetworkSettings.Networks)) {
+		endpoint := c.NetworkSettings.Networks[name]
+		if name == want || endpoint != nil && endpoint.NetworkID == want || want == "bridge" && name == "podman" {
+			connected = r.sameAliases(c, name, config)
+			if connected {
+				continue
+			}
+		}
+		if err := r.api.NetworkDisconnect(ctx, name, c.ID, false); err != nil {
+			return fmt.Errorf("disconnect from network %s: %w", name, r.classify(ctx, err))
+		}
+	}
+	if connected {
+		return nil
+	}
+	var settings *network.EndpointSettings
+	if len(config.NetworkAliases) > 0 {
+		settings = &network.EndpointSettings{Aliases: slices.Clone(config.NetworkAliases)}
+	}
+	if err := r.api.NetworkConnect(ctx, want, c.ID, settings); err != nil {
+		return fmt.Errorf("connect to network %s: %w", want, r.classify(ctx, err))
+	}
+	return nil
+}
+
+func (r *Runtime) sameAliases(c container.InspectResponse, name string, config *types.ContainerConfig) bool {
+	if name == "podman" {
+		name = "bridge"
+	}
+	is, want := slices.Sorted(slices.Values(networksOf(c)[name].Aliases)), slices.Sorted(slices.Values(config.NetworkAliases))
+	return slices.Equal(is, want)
+}
+
+// Unpause implements runtime.Adjuster.
+func (r *Runtime) Unpause(ctx context.Context, id string) error {
+	c, err := r.api.ContainerInspect(ctx, id)
+	if err != nil {
+		return r.classify(ctx, err)
+	}
+	if !c.State.Paused {
+		return nil
+	}
+	if err := r.api.ContainerUnpause(ctx, id); err != nil {
+		return r.classify(ctx, err)
+	}
+	return nil
+}

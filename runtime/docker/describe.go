@@ -1,0 +1,273 @@
+package docker
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	cerrdefs "github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/mount"
+	"github.com/docker/docker/api/types/network"
+	"github.com/docker/go-connections/nat"
+
+	"github.com/gitsync/gitsync/container/types"
+)
+
+// Describe implements runtime.Describer.
+func (r *Runtime) Describe(ctx context.Context, id string) (types.ContainerFacts, error) {
+	c, err := r.api.ContainerInspect(ctx, id)
+	if err != nil {
+		return types.ContainerFacts{}, fmt.Errorf("look at container %s: %w", short(id), r.classify(ctx, err))
+	}
+	facts := types.ContainerFacts{
+		ContainerStatus: types.ContainerStatus{ID: c.ID, Status: c.State.Status, ImageID: c.Image},
+		Name:            strings.TrimPrefix(c.Name, "/"),
+		Config:          configOf(c),
+		Networks:        networksOf(c),
+		Other:           otherSettings(c.HostConfig),
+	}
+	if facts.Defaults, err = r.imageDefaults(ctx, c.Image); err != nil {
+		return types.ContainerFacts{}, err
+	}
+	if isPodman(facts.Config.Env) {
+		fromPodman(&facts)
+	}
+	return facts, nil
+}
+
+// isPodman tells Podman's API from Docker's by what it writes into each container.
+// https://docs.podman.io/en/latest/markdown/podman-run.1.html#env-e-env
+func isPodman(env map[string]string) bool {
+	return env["container"] == "podman" || env["container"] == "oci"
+}
+
+// fromPodman makes up for what Podman (4.3 was looked at) tells otherwise than Docker: the
+// variables that it adds count as the image's, and what it translates is not known as it
+// was asked for.
+func fromPodman(facts *types.ContainerFacts) {
+	facts.Unknown = []string{"capAdd", "capDrop", "cpuQuota", "healthcheck", "ipcMode", "tmpfs"}
+	if facts.Defaults == nil {
+		return
+	}
+	defaults := *facts.Defaults
+	defaults.Env = maps.Clone(defaults.Env)
+	if defaults.Env == nil {
+		defaults.Env = map[string]string{}
+	}
+	for _, name := range []string{"HOME", "HOSTNAME", "TERM", "container"} {
+		if value, there := facts.Config.Env[name]; there && defaults.Env[name] == "" {
+			defaults.Env[name] = value
+		}
+	}
+	facts.Defaults = &defaults
+}
+
+// configOf translates what the engine says into a config: the way back of convert.
+func configOf(c container.InspectResponse) types.ContainerConfig {
+	h := c.HostConfig
+	config := types.ContainerConfig{
+		Name: strings.TrimPrefix(c.Name, "/"), Image: c.Config.Image,
+		Args: slices.Clone(c.Config.Cmd), Entrypoint: slices.Clone(c.Config.Entrypoint),
+		Ports: portMaps(h.PortBindings), Mounts: mountsOf(c.Mounts), Privileged: h.Privileged,
+		NetworkMode: string(h.NetworkMode), PidMode: string(h.PidMode), IpcMode: string(h.IpcMode),
+		Env: envMap(c.Config.Env), Labels: c.Config.Labels, Restart: restartText(h.RestartPolicy),
+		Workdir: c.Config.WorkingDir, Hostname: c.Config.Hostname, Healthcheck: healthcheckOf(c.Config.Healthcheck),
+		CapAdd: slices.Clone(h.CapAdd), CapDrop: slices.Clone(h.CapDrop),
+		Memory: types.Bytes(max(0, h.Memory)), CPUs: float64(h.NanoCPUs) / 1e9,
+		ExtraHosts: slices.Clone(h.ExtraHosts), Tmpfs: h.Tmpfs,
+	}
+	config.User, config.Group, _ = strings.Cut(c.Config.User, ":")
+	if c.Config.StopTimeout != nil {
+		config.StopTimeout = types.Duration(*c.Config.StopTimeout) * 1e9
+	}
+	return config
+}
+
+// imageDefaults returns what an image fills in; nil when it is gone. Images never
+// change, so that each is asked for once.
+func (r *Runtime) imageDefaults(ctx context.Context, id string) (*types.ContainerConfig, error) {
+	r.images.Lock()
+	defer r.images.Unlock()
+	if known, ok := r.defaults[id]; ok {
+		return known, nil
+	}
+	image, err := r.api.ImageInspect(ctx, id)
+	if cerrdefs.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look at image %s: %w", short(id), r.classify(ctx, err))
+	}
+	defaults := &types.ContainerConfig{}
+	if c := image.Config; c != nil {
+		defaults.Args, defaults.Entrypoint = c.Cmd, c.Entrypoint
+		defaults.Env, defaults.Labels, defaults.Workdir = envMap(c.Env), c.Labels, c.WorkingDir
+		defaults.User, defaults.Group, _ = strings.Cut(c.User, ":")
+		defaults.Healthcheck = healthcheckOf(c.Healthcheck)
+	}
+	if len(r.defaults) >= maxDefaults || r.defaults == nil {
+		r.defaults = map[string]*types.ContainerConfig{}
+	}
+	r.defaults[id] = defaults
+	return defaults, nil
+}
+
+// maxDefaults bounds how many images are remembered.
+const maxDefaults = 500
+
+func envMap(env []string) map[string]string {
+	out := make(map[string]string, len(env))
+	for _, line := range env {
+		key, value, _ := strings.Cut(line, "=")
+		out[key] = value
+	}
+	return out
+}
+
+func portMaps(bindings nat.PortMap) []types.PortMap {
+	var out []types.PortMap
+	for port, hosts := range bindings {
+		for _, b := range hosts {
+			p := types.PortMap{IP: b.HostIP, Port: port.Int(), Protocol: port.Proto(), HostPort: -1}
+			if n, err := strconv.Atoi(b.HostPort); err == nil && n != 0 {
+				p.HostPort = n
+			}
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// mountsOf leaves out what a volume of the image would be called: a volume that the
+// engine named has no source.
+func mountsOf(points []container.MountPoint) []types.Mount {
+	var out []types.Mount
+	for _, p := range points {
+		m := types.Mount{
+			Type: string(p.Type), Source: p.Source, Target: p.Destination, ReadOnly: !p.RW, Propagation: string(p.Propagation),
+		}
+		if p.Type == mount.TypeVolume {
+			m.Source, m.Propagation = p.Name, ""
+			if generatedName.MatchString(p.Name) {
+				m.Source = ""
+			}
+		}
+		out = append(out, m)
+	}
+	return out
+}
+
+func restartText(p container.RestartPolicy) string {
+	switch {
+	case p.Name == "":
+		return "no"
+	case p.MaximumRetryCount > 0:
+		return string(p.Name) + ":" + strconv.Itoa(p.MaximumRetryCount)
+	}
+	return string(p.Name)
+}
+
+func healthcheckOf(h *container.HealthConfig) *types.Healthcheck {
+	if h == nil {
+		return nil
+	}
+	return &types.Healthcheck{
+		Test: slices.Clone(h.Test), Interval: types.Duration(h.Interval), Timeout: types.Duration(h.Timeout),
+		StartPeriod: types.Duration(h.StartPeriod), Retries: h.Retries,
+	}
+}
+
+// networksOf leaves out the aliases that the engine gives by itself: the beginning of
+// the ID (up to API 1.44), and the name where Podman says it. Podman's default network
+// goes by Docker's name for it.
+func networksOf(c container.InspectResponse) map[string]types.NetworkFacts {
+	networks := map[string]types.NetworkFacts{}
+	if c.NetworkSettings == nil {
+		return networks
+	}
+	name := strings.TrimPrefix(c.Name, "/")
+	for key, endpoint := range c.NetworkSettings.Networks {
+		if endpoint == nil {
+			endpoint = &network.EndpointSettings{}
+		}
+		facts := types.NetworkFacts{ID: endpoint.NetworkID}
+		for _, alias := range endpoint.Aliases {
+			if !strings.HasPrefix(c.ID, alias) && alias != name && alias != c.Config.Hostname {
+				facts.Aliases = append(facts.Aliases, alias)
+			}
+		}
+		if key == "podman" {
+			key = "bridge"
+		}
+		networks[key] = facts
+	}
+	return networks
+}
+
+// otherSettings are those that gitsync never sets, where they are not the engine's
+// defaults. Those that a daemon's own configuration fills in (log driver, ulimits, size
+// of /dev/shm, runtime) are no sign of anything, and left out.
+func otherSettings(h *container.HostConfig) map[string]string {
+	other := map[string]string{}
+	list := func(name string, items []string) {
+		if len(items) > 0 {
+			other[name] = strings.Join(items, " ")
+		}
+	}
+	number := func(name string, n int64) {
+		if n != 0 {
+			other[name] = strconv.FormatInt(n, 10)
+		}
+	}
+	word := func(name, is string, defaults ...string) {
+		if is != "" && !slices.Contains(defaults, is) {
+			other[name] = is
+		}
+	}
+	var devices []string
+	for _, d := range h.Devices {
+		devices = append(devices, d.PathOnHost)
+	}
+	list("devices", devices)
+	list("securityOpt", slices.DeleteFunc(slices.Clone(h.SecurityOpt), func(s string) bool { return s == "label=disable" }))
+	list("volumesFrom", h.VolumesFrom)
+	list("groupAdd", h.GroupAdd)
+	list("dns", slices.Concat(h.DNS, h.DNSSearch, h.DNSOptions))
+	list("links", h.Links)
+	list("sysctls", pairsOf(h.Sysctls))
+	word("usernsMode", string(h.UsernsMode))
+	word("utsMode", string(h.UTSMode), "private")
+	word("cpuset", h.CpusetCpus)
+	number("cpuShares", h.CPUShares)
+	number("cpuQuota", h.CPUQuota)
+	number("memoryReservation", h.MemoryReservation)
+	number("blkioWeight", int64(h.BlkioWeight))
+	if h.PidsLimit != nil && *h.PidsLimit > 0 && *h.PidsLimit != podmanPidsLimit {
+		number("pidsLimit", *h.PidsLimit)
+	}
+	for name, is := range map[string]bool{
+		"publishAllPorts": h.PublishAllPorts, "readOnly": h.ReadonlyRootfs, "autoRemove": h.AutoRemove,
+		"oomKillDisable": h.OomKillDisable != nil && *h.OomKillDisable, "deviceRequests": len(h.DeviceRequests) > 0,
+	} {
+		if is {
+			other[name] = "true"
+		}
+	}
+	return other
+}
+
+// podmanPidsLimit is what Podman gives each container.
+const podmanPidsLimit = 2048
+
+func pairsOf(m map[string]string) []string {
+	var out []string
+	for key, value := range m {
+		out = append(out, key+"="+value)
+	}
+	slices.Sort(out)
+	return out
+}
