@@ -41,6 +41,9 @@ type HostConfiguredContainer struct {
 	// Update says how a changed container takes the old one's place; nil means the
 	// defaults.
 	Update *Update `json:"update,omitempty"`
+	// Drift says what happens when the container differs from what was deployed; nil
+	// means that it is repaired.
+	Drift *DriftPolicy `json:"drift,omitempty"`
 	// DependsOn names the containers of the same machine, by key, that must come
 	// first, and what is waited for.
 	DependsOn map[string]Condition `json:"dependsOn,omitempty"`

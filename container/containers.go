@@ -45,6 +45,12 @@ type Containers struct {
 	// Moves says, by key, from or to which machine a container moves. Its removal is no
 	// loss, and not guarded.
 	Moves map[string]string `json:"-"`
+	// Patient, Suspended, Fights, Drift and RepairNow are those of [PlanOptions].
+	Patient   map[string]bool   `json:"-"`
+	Suspended map[string]string `json:"-"`
+	Fights    map[string]string `json:"-"`
+	Drift     *DriftPolicy      `json:"-"`
+	RepairNow bool              `json:"-"`
 	// Superseded, when set and closed, ends the wait for containers to become ready:
 	// their updates are taken back, since a newer desired state is to be deployed.
 	Superseded <-chan struct{} `json:"-"`

@@ -20,6 +20,9 @@ type Current struct {
 	Files map[string]*types.File
 	// FileErrors says, by key, why config files could not be read back.
 	FileErrors map[string]string
+	// Facts holds what the runtime says about how containers are set up, by key. It has
+	// no entry for one that was not asked about.
+	Facts map[string]types.ContainerFacts
 }
 
 // Instances are the containers that exist for one key. Outside of an update only
@@ -31,6 +34,8 @@ type Instances struct {
 	New *types.ContainerSummary
 	// Old was replaced by Main, and not removed yet.
 	Old *types.ContainerSummary
+	// Duplicates carry the same labels, and are not known to be ours.
+	Duplicates []types.ContainerSummary
 }
 
 // makeCurrent sorts the rows of a machine's list. Rows that are neither ours by
@@ -38,7 +43,7 @@ type Instances struct {
 func makeCurrent(rows []types.ContainerSummary, origin *Origin, previous, desired ContainersState) Current {
 	current := Current{
 		Containers: map[string]Instances{}, Taken: map[string]types.ContainerSummary{},
-		Files: map[string]*types.File{}, FileErrors: map[string]string{},
+		Files: map[string]*types.File{}, FileErrors: map[string]string{}, Facts: map[string]types.ContainerFacts{},
 	}
 	recorded := map[string]string{}
 	for key, m := range previous {
@@ -59,7 +64,7 @@ func makeCurrent(rows []types.ContainerSummary, origin *Origin, previous, desire
 		if want == nil {
 			want = previous[key]
 		}
-		current.Containers[key] = current.Containers[key].with(row, want)
+		current.Containers[key] = current.Containers[key].with(row, want, idOf(previous[key]))
 	}
 	for key, i := range current.Containers {
 		if i.New != nil && i.Main == nil && i.Old == nil && !strings.HasSuffix(i.New.Name, suffixNew) {
@@ -68,6 +73,18 @@ func makeCurrent(rows []types.ContainerSummary, origin *Origin, previous, desire
 		}
 	}
 	return current
+}
+
+// better says whether the first of two rows is the container itself rather than one that
+// somebody made with its labels: the recorded one, the one with the name, the older one.
+func better(a, b types.ContainerSummary, want *HostConfiguredContainer, recorded string) bool {
+	switch {
+	case (a.ID == recorded) != (b.ID == recorded):
+		return a.ID == recorded
+	case want != nil && (a.Name == want.Container.Config.Name) != (b.Name == want.Container.Config.Name):
+		return a.Name == want.Container.Config.Name
+	}
+	return a.Created.Before(b.Created)
 }
 
 // belongs says whether a row is ours, and under which key: because its ID was
@@ -91,17 +108,29 @@ func belongs(row types.ContainerSummary, origin *Origin, recorded map[string]str
 
 // with adds a row by the role that its name tells: one that has the container's name
 // in other letters is about to take it.
-func (i Instances) with(row types.ContainerSummary, want *HostConfiguredContainer) Instances {
+func (i Instances) with(row types.ContainerSummary, want *HostConfiguredContainer, recorded string) Instances {
 	takesName := want != nil && want.onOwnNetwork() && row.Name == otherCase(want.Container.Config.Name) && row.Name != want.Container.Config.Name
 	switch {
 	case strings.HasSuffix(row.Name, suffixNew), takesName:
 		i.New = &row
 	case strings.HasSuffix(row.Name, suffixOld):
 		i.Old = &row
-	default:
+	case i.Main == nil:
 		i.Main = &row
+	case better(row, *i.Main, want, recorded):
+		i.Duplicates, i.Main = append(i.Duplicates, *i.Main), &row
+	default:
+		i.Duplicates = append(i.Duplicates, row)
 	}
 	return i
+}
+
+// idOf returns the recorded ID; empty when there is none.
+func idOf(m *HostConfiguredContainer) string {
+	if m == nil || !m.Container.Status.Exists() {
+		return ""
+	}
+	return m.Container.Status.ID
 }
 
 // baseName strips the suffix of an update under way.

@@ -30,11 +30,17 @@ type decision struct {
 	// files are the paths to write, and signal what to send then.
 	files  []string
 	signal string
+	// drift is what differs without a commit.
+	drift []Drift
+	// adjust says that limits, restart policy or networks are put right, unpause that the
+	// container is to go on, and rename that it gets its own name back.
+	adjust, unpause, rename bool
+	opts                    PlanOptions
 }
 
 // decide compares the three states of one container.
-func decide(key string, desired, previous *HostConfiguredContainer, current Current) decision {
-	d := decision{key: key, desired: desired, previous: previous}
+func decide(key string, desired, previous *HostConfiguredContainer, current Current, opts PlanOptions) decision {
+	d := decision{key: key, desired: desired, previous: previous, opts: opts}
 	d.recover(current.Containers[key])
 	switch {
 	case desired == nil:
@@ -59,6 +65,7 @@ func decide(key string, desired, previous *HostConfiguredContainer, current Curr
 
 func (d *decision) decideRemoval() {
 	switch {
+	case d.main != nil && d.previous == nil && d.unexplained():
 	case d.main != nil:
 		d.kind = Remove
 		d.causes = append(d.causes, cause("", "no longer desired"))
@@ -68,7 +75,21 @@ func (d *decision) decideRemoval() {
 	}
 }
 
+// unexplained tells of a container that carries our labels, and that neither the repo nor
+// the record knows. It says whether it is left alone.
+func (d *decision) unexplained() bool {
+	field := "unexplained"
+	if d.policyFor().ignores(field) {
+		return true
+	}
+	d.drift = []Drift{{Depth: Presence, Field: field, Wanted: "(none)", Found: d.main.Name + ", image " + d.main.Image}}
+	return !d.mends(field)
+}
+
 func (d *decision) decideCreation(current Current) {
+	if d.drift = d.driftOf(current); d.main == nil && d.wasDeployed() && !d.mends("status") {
+		return
+	}
 	if owner, taken := current.Taken[d.desired.Container.Config.Name]; taken {
 		d.block(takenText(owner))
 		return
@@ -78,7 +99,7 @@ func (d *decision) decideCreation(current Current) {
 	switch {
 	case d.main != nil:
 		d.causes = append(d.causes, cause("", "container is dead"))
-	case d.previous != nil && d.previous.Container.Status.Exists():
+	case d.wasDeployed(), d.previous != nil && d.previous.Container.Status.Exists():
 		d.causes = append(d.causes, cause("", "container is gone from the host"))
 		d.causes = append(d.causes, differences(d.previous, d.desired)...)
 	default:
@@ -113,12 +134,17 @@ func (d *decision) decideUpkeep(current Current) {
 		d.causes = append(d.causes, Cause{Field: "configFiles", Text: text})
 		return
 	}
+	d.drift = d.driftOf(current)
 	action := d.compareFiles(current)
+	replace := d.mendSettings()
 	stopped := d.stoppedText()
+	if d.stoppedByHand() && !d.mends("status") {
+		stopped = ""
+	}
 	ended := d.main.Status == types.StatusExited && !d.desired.oneShot()
 	switch {
-	case action == OnChangeRecreate:
-		d.kind = Replace
+	case action == OnChangeRecreate, replace:
+		d.kind, d.adjust = Replace, false
 		d.files = sortedKeys(d.desired.ConfigFiles)
 	case stopped != "":
 		d.kind = Start
@@ -136,11 +162,28 @@ func (d *decision) decideUpkeep(current Current) {
 		d.kind = Finish
 		d.causes = append(d.causes, cause("", "the post-start hook failed the last time"))
 	}
-	if d.renamed() {
+	d.decideSmallRepairs()
+}
+
+// decideSmallRepairs are those that leave the container's process as it is.
+func (d *decision) decideSmallRepairs() {
+	small := Kind("")
+	if d.main.Status == types.StatusPaused && !d.starts() && d.mends("status") {
+		d.unpause, small = true, Unpause
+		d.causes = append(d.causes, cause("", "container is paused"))
+	}
+	if d.adjust {
+		small = Adjust
+	}
+	if d.renamed() && !d.creates() && d.mends("name") {
+		d.rename = true
 		d.causes = append(d.causes, cause("name", "container is named %s on the host", d.main.Name))
-		if d.kind == "" {
-			d.kind = Rename
+		if small == "" {
+			small = Rename
 		}
+	}
+	if d.kind == "" {
+		d.kind = small
 	}
 }
 
@@ -156,6 +199,9 @@ func (d *decision) compareFiles(current Current) string {
 		}
 		action := d.desired.onChange(path)
 		text := fileDifference(d.desired, path, found)
+		if d.fileDrifted(path, found) && !d.mends("configFiles."+path) {
+			continue
+		}
 		switch {
 		case text == "" && !d.signalLost(path, action):
 			continue

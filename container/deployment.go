@@ -23,12 +23,18 @@ const maxMachines = 32
 type Deployment struct {
 	source   *Containers
 	machines []*machine
+	// assumed says that the machines were not asked.
+	assumed bool
 }
 
 // CheckOptions says how deep a look goes.
 type CheckOptions struct {
 	// SkipFiles leaves the config files on the hosts unread.
 	SkipFiles bool
+	// SkipSettings does not ask how the containers are set up, besides those with these
+	// IDs and those that have another ID than the recorded one.
+	SkipSettings bool
+	SettingsOf   []string
 }
 
 // Deployment validates, and returns the containers for use. What is passed in is
@@ -103,7 +109,8 @@ func (d *Deployment) at(where Machine) *machine {
 		origin: d.source.Origin, progress: d.source.Progress,
 		previous: ContainersState{}, desired: ContainersState{}, state: ContainersState{},
 		parallel: d.source.Parallel, superseded: d.source.Superseded,
-		options: PlanOptions{PruneLimit: d.source.PruneLimit, Held: d.source.Held, Blocked: d.source.Blocked, Moves: d.source.Moves},
+		options: PlanOptions{PruneLimit: d.source.PruneLimit, Held: d.source.Held, Blocked: d.source.Blocked, Moves: d.source.Moves,
+			Patient: d.source.Patient, Suspended: d.source.Suspended, Fights: d.source.Fights, Drift: d.source.Drift, RepairNow: d.source.RepairNow},
 	}
 	if m.parallel <= 0 {
 		m.parallel = defaultParallel
@@ -130,6 +137,7 @@ func (d *Deployment) CheckCurrentStateContext(ctx context.Context) error {
 
 // Check asks the runtimes what is there, as deep as the options say.
 func (d *Deployment) Check(ctx context.Context, opts CheckOptions) error {
+	d.assumed = false
 	err := d.each(func(m *machine) error { return m.look(ctx, opts) })
 	d.dropAliases()
 	return err
@@ -179,7 +187,7 @@ func (d *Deployment) Deploy() error { return d.DeployContext(context.Background(
 // DeployContext carries the plan out. Containers that fail are in the error, as
 // [*Failure]; the others are deployed.
 func (d *Deployment) DeployContext(ctx context.Context) error {
-	if !slices.ContainsFunc(d.machines, func(m *machine) bool { return m.checked }) {
+	if d.assumed || !slices.ContainsFunc(d.machines, func(m *machine) bool { return m.checked }) {
 		return ErrNotChecked
 	}
 	return d.deployChecked(ctx)
@@ -261,7 +269,7 @@ func (d *Deployment) DesiredState() ContainersState {
 			c = c.clone()
 			c.Container.Status = &types.ContainerStatus{Status: types.StatusRunning}
 			if known := m.state[key]; known != nil && known.Container.Status.Exists() {
-				c.Container.Status.ID = known.Container.Status.ID
+				c.Container.Status.ID, c.Container.Status.ImageID = known.Container.Status.ID, known.Container.Status.ImageID
 			}
 			desired[key] = c
 		}
@@ -278,6 +286,9 @@ func (m *HostConfiguredContainer) clone() *HostConfiguredContainer {
 	c.ConfigFiles = maps.Clone(m.ConfigFiles)
 	c.ConfigFileAttributes = maps.Clone(m.ConfigFileAttributes)
 	c.DependsOn = maps.Clone(m.DependsOn)
+	if m.Drift != nil {
+		c.Drift = &DriftPolicy{Policy: m.Drift.Policy, Ignore: slices.Clone(m.Drift.Ignore)}
+	}
 	if m.Update != nil {
 		update := *m.Update
 		c.Update = &update

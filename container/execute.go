@@ -119,6 +119,8 @@ func (e *executor) run(ctx context.Context, plan HostPlan) error {
 	var errs []error
 	for _, c := range plan.Changes {
 		switch c.Kind {
+		case Suspended:
+			continue
 		case Hold:
 			errs = append(errs, &Failure{Host: e.name, Container: c.Container, Err: fmt.Errorf("%w: %s", ErrHeld, c.Why())})
 			continue
@@ -321,6 +323,8 @@ func (e *executor) step(ctx context.Context, s Step) (undo, error) {
 		return e.start(ctx, s, id)
 	case ActionSignal:
 		return e.signal(ctx, s, id)
+	case ActionAdjust, ActionUnpause:
+		return undo{}, e.putRight(ctx, s)
 	case ActionRemove:
 		return undo{}, e.remove(ctx, s)
 	case ActionPostStart:
@@ -359,7 +363,7 @@ func notFoundIsFine(err error) error {
 func (m *machine) settle(plan HostPlan, failed map[string]bool) {
 	changed := map[string]bool{}
 	for _, c := range plan.Changes {
-		changed[c.Container] = !slices.Contains([]Kind{Restart, Start, Reload, Configure, Finish}, c.Kind)
+		changed[c.Container] = !slices.Contains([]Kind{Restart, Start, Reload, Configure, Finish, Adjust, Unpause}, c.Kind)
 	}
 	for key := range m.desired {
 		main := m.current.Containers[key].Main

@@ -73,6 +73,9 @@ func (m *machine) lookWith(ctx context.Context, rt runtime.Runtime, opts CheckOp
 	if err := m.lookForNames(ctx, rt); err != nil {
 		return err
 	}
+	if err := m.lookAtSettings(ctx, rt, opts); err != nil {
+		return err
+	}
 	if opts.SkipFiles {
 		return nil
 	}
@@ -172,7 +175,7 @@ func (m *machine) setStatuses() {
 	for key, c := range m.state {
 		status := types.ContainerStatus{Status: StatusMissing}
 		if row := m.current.Containers[key].any(); row != nil {
-			status = types.ContainerStatus{ID: row.ID, Status: row.Status}
+			status = types.ContainerStatus{ID: row.ID, Status: row.Status, ImageID: m.imageOf(key, row)}
 		}
 		c.Container.Status = &status
 		if m.desired[key] == nil {
@@ -188,6 +191,19 @@ func (m *machine) setStatuses() {
 			}
 		}
 	}
+}
+
+// imageOf returns which image was deployed: by the record, or else as it was found. The
+// row may be of another spec than the record is: then nothing is known.
+func (m *machine) imageOf(key string, row *types.ContainerSummary) string {
+	recorded := m.previous[key]
+	if recorded == nil || row.ID != idOf(recorded) && row.Labels[LabelSpec] != recorded.SpecDigest() {
+		return ""
+	}
+	if status := recorded.Container.Status; status != nil && status.ImageID != "" {
+		return status.ImageID
+	}
+	return m.current.Facts[key].ImageID
 }
 
 func (m *machine) setUnknown() {

@@ -2,6 +2,7 @@ package container
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -28,6 +29,12 @@ const (
 	Configure Kind = "configure"
 	// Recover puts back, tidies away, or goes on with, what an interrupted update left.
 	Recover Kind = "recover"
+	// Adjust puts limits, restart policy and networks right while the container runs.
+	Adjust Kind = "adjust"
+	// Unpause lets a container go on that somebody paused.
+	Unpause Kind = "unpause"
+	// Suspended means that a person told gitsync to leave the container alone.
+	Suspended Kind = "suspended"
 	// Move means that the container is kept here until it runs on the machine that it
 	// moves to.
 	Move Kind = "move"
@@ -70,6 +77,8 @@ const (
 	ActionPostStart Action = "post-start"
 	ActionForget    Action = "forget"
 	ActionSignal    Action = "signal"
+	ActionAdjust    Action = "adjust"
+	ActionUnpause   Action = "unpause"
 	// ActionWait waits until the container is ready.
 	ActionWait Action = "wait"
 )
@@ -146,6 +155,8 @@ func (s Step) String() string {
 		return "run the post-start hook of " + s.Container
 	case ActionForget:
 		return "forget " + s.Container
+	case ActionAdjust:
+		return "adjust limits, restart policy and networks of " + s.Name
 	case ActionSignal:
 		return "send " + s.Signal + " to " + s.Name
 	case ActionWait:
@@ -182,6 +193,9 @@ type HostPlan struct {
 	Host string `json:"host"`
 	// Changes are in the order of the containers' keys.
 	Changes []Change `json:"changes,omitempty"`
+	// Drift is what differs from what was deployed without a commit, in the order of the
+	// containers' keys. What the plan puts right is among the changes too.
+	Drift []Drifted `json:"drift,omitempty"`
 	// Recovery comes first: it puts back what an interrupted update took away.
 	Recovery []Unit `json:"recovery,omitempty"`
 	// Pulls come before anything is stopped; one that fails fails the units that
@@ -194,8 +208,11 @@ type HostPlan struct {
 	Units []Unit `json:"units,omitempty"`
 }
 
-// Empty says whether there is nothing to do and nothing to complain about.
-func (p HostPlan) Empty() bool { return len(p.Changes) == 0 }
+// Empty says whether there is nothing to do and nothing to complain about. What is
+// suspended, and drift that is only reported, do not count.
+func (p HostPlan) Empty() bool {
+	return !slices.ContainsFunc(p.Changes, func(c Change) bool { return c.Kind != Suspended })
+}
 
 // Steps returns all steps that are to be done, in the order of their execution as
 // far as it has one.
@@ -234,16 +251,24 @@ func (p Plan) Empty() bool {
 }
 
 // String returns the plan as text, for tests and logs: each host's changes with
-// their causes, then its steps.
+// their causes, drift that is left, then the steps.
 func (p Plan) String() string {
 	var b strings.Builder
 	for _, h := range p.Hosts {
-		if h.Empty() {
+		if len(h.Changes) == 0 && len(h.Drift) == 0 {
 			continue
 		}
 		fmt.Fprintf(&b, "%s:\n", h.Host)
 		for _, c := range h.Changes {
 			fmt.Fprintf(&b, "  %s %s: %s\n", c.Kind, c.Container, c.Why())
+		}
+		for _, d := range h.Drift {
+			for _, drift := range d.Drift {
+				if drift.Repair {
+					continue
+				}
+				fmt.Fprintf(&b, "  drift %s: %s (%s)\n", d.Container, drift, d.Fate(drift))
+			}
 		}
 		for i, s := range h.Steps() {
 			fmt.Fprintf(&b, "    %d. %s\n", i+1, s)

@@ -16,11 +16,31 @@ type PlanOptions struct {
 	PruneLimit float64
 	// Held says, by key, why a container is left alone for now: its update failed.
 	Held map[string]string
+	// Patient says, by key, that a held container is not even kept up as it was deployed.
+	Patient map[string]bool
 	// Blocked says, by key, why a container must not be created here.
 	Blocked map[string]string
 	// Moves says, by key, from or to which machine a container moves. Its removal is no
 	// loss, and not guarded.
 	Moves map[string]string
+	// Suspended says, by key, why a container is left as it is, whatever the repo or the
+	// host say; the key "" is all of the machine.
+	Suspended map[string]string
+	// Fights says, by key, why drift of a container is not repaired for now: somebody
+	// undoes the repairs.
+	Fights map[string]string
+	// Drift is the policy for containers with our labels that nothing explains.
+	Drift *DriftPolicy
+	// RepairNow puts drift right that is only to be reported, or fought about.
+	RepairNow bool
+}
+
+// suspension says why a container is left as it is; nothing when it is not.
+func (o PlanOptions) suspension(key string) string {
+	if why := o.Suspended[key]; why != "" {
+		return why
+	}
+	return o.Suspended[""]
 }
 
 // MakePlan compares the three states of one machine and returns what to do. It
@@ -37,8 +57,9 @@ func MakePlan(host string, desired, previous ContainersState, current Current, o
 	}
 	var decisions []*decision
 	for _, key := range allKeys(desired, previous, current.Containers) {
-		d := decide(key, desired[key], previous[key], current)
+		d := decide(key, desired[key], previous[key], current, opts)
 		d.needs = desired.needs(key)
+		d.suspend()
 		decisions = append(decisions, &d)
 	}
 	followNamespaces(decisions)
@@ -49,6 +70,9 @@ func MakePlan(host string, desired, previous ContainersState, current Current, o
 	for _, d := range decisions {
 		if d.moves != "" {
 			plan.Changes = append(plan.Changes, Change{Container: d.key, Kind: Move, Causes: []Cause{{Text: d.moves}}})
+		}
+		if drifted := d.drifted(); drifted != nil {
+			plan.Drift = append(plan.Drift, *drifted)
 		}
 		if d.kind == "" {
 			continue
@@ -67,6 +91,20 @@ func MakePlan(host string, desired, previous ContainersState, current Current, o
 	plan.Units = units(others, byKey)
 	plan.nameCauses()
 	return plan
+}
+
+// suspend leaves a container as it is, and says what would be done.
+func (d *decision) suspend() {
+	why := d.opts.suspension(d.key)
+	if why == "" {
+		return
+	}
+	causes := []Cause{{Text: why}}
+	if d.kind != "" {
+		causes = append(causes, cause("", "when that ends: %s (%s)", d.kind, Change{Causes: d.causes}.Why()))
+	}
+	d.kind, d.causes, d.recovery, d.files = Suspended, causes, nil, nil
+	d.adjust, d.unpause, d.rename = false, false, false
 }
 
 // nameCauses tells each step the causes of its container's change.
@@ -116,7 +154,7 @@ func followNamespaces(decisions []*decision) {
 	for changed := true; changed; {
 		changed = false
 		for _, d := range decisions {
-			if d.desired == nil || d.main == nil || d.kind == Blocked || d.creates() {
+			if d.desired == nil || d.main == nil || d.kind == Blocked || d.kind == Suspended || d.creates() {
 				continue
 			}
 			owner := sharedOwner(d.desired, owners)
@@ -176,6 +214,7 @@ func (o PlanOptions) explainMoves(decisions []*decision) {
 			d.causes = append(d.causes, Cause{Text: text})
 		case d.kind == Remove:
 			d.causes = []Cause{{Text: text}}
+		case d.kind == Suspended:
 		default:
 			d.moves = text
 		}
@@ -192,6 +231,7 @@ func (o PlanOptions) guard(decisions []*decision) {
 		}
 		why, held := o.Held[d.key]
 		switch {
+		case d.kind == Suspended:
 		case held:
 			d.hold(why)
 		case d.kind == Create && o.Blocked[d.key] != "":
@@ -228,8 +268,9 @@ func (d *decision) protected() bool {
 // hold leaves a container alone. What it was before its update failed is kept up
 // all the same: by then its desired state is the recorded one.
 func (d *decision) hold(why string) {
-	keeps := d.desired != nil && d.previous != nil && !d.previous.ReadyPending && d.desired.SpecDigest() == d.previous.SpecDigest()
-	if keeps && (d.kind == Start || d.kind == Create || d.kind == Recover) {
+	keeps := !d.opts.Patient[d.key] && d.desired != nil && d.previous != nil && !d.previous.ReadyPending && d.desired.SpecDigest() == d.previous.SpecDigest()
+	repairs := d.kind == Replace && d.main.Labels[LabelSpec] == d.desired.SpecDigest()
+	if keeps && (repairs || slices.Contains([]Kind{Start, Create, Recover, Adjust, Unpause}, d.kind)) {
 		d.held = why
 		return
 	}
@@ -248,7 +289,8 @@ func (o PlanOptions) holdDependants(decisions []*decision, byKey map[string]*dec
 			for _, key := range sortedKeys(d.needs) {
 				other := byKey[key]
 				_, held := o.Held[key]
-				missing := other != nil && (held || other.kind == Hold || other.kind == Blocked && other.main == nil)
+				absent := other != nil && other.main == nil && (other.kind == Blocked || other.kind == Suspended)
+				missing := other != nil && (held || other.kind == Hold || absent)
 				if !missing {
 					continue
 				}

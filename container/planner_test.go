@@ -263,8 +263,13 @@ func TestPlanOfStoppedContainers(t *testing.T) {
 			})),
 		},
 		{
-			name:    "a paused container is left alone",
+			name:    "a paused container goes on",
 			desired: state(spec("web")), current: found(row(spec("web"), status(types.StatusPaused))),
+			want: `
+			web1:
+			  unpause web: container is paused
+			    1. unpause web
+			`,
 		},
 	})
 }

@@ -26,6 +26,11 @@ const (
 	pollLast  = 250 * time.Millisecond
 	// lastLines is how much of a failed container's log is in the report.
 	lastLines = 20
+	// exitLooks is how often a container that was restarted is looked at again, to see
+	// with which code it ends: once it runs again nobody knows that any more. exitPause
+	// is the time between two of these looks.
+	exitLooks = 40
+	exitPause = 50 * time.Millisecond
 )
 
 // Report is what is known of a container that did not become ready. Its texts are
@@ -55,6 +60,8 @@ type readiness struct {
 	ready bool
 	// failed says why the container will not become ready by waiting.
 	failed string
+	// unseen says that the exit code of the process that ended was not seen.
+	unseen bool
 	// pending says what is missing while it is neither.
 	pending string
 }
@@ -69,6 +76,8 @@ func (m *HostConfiguredContainer) judge(first, now types.ContainerDetails, up ti
 		return readiness{failed: "it is paused"}
 	case now.Health != "":
 		return judgeHealth(now)
+	case now.Status == types.StatusRunning && now.Restarts > first.Restarts:
+		return readiness{failed: "it ended, and was restarted", unseen: true}
 	case now.Status == types.StatusRestarting, now.Restarts > first.Restarts:
 		return readiness{failed: "it ended with exit code " + exitText(now) + ", and is being restarted"}
 	case now.Status == types.StatusExited && now.ExitCode == 0:
@@ -130,7 +139,10 @@ func (e *executor) wait(ctx context.Context, s Step, id string) error {
 	if m == nil {
 		m = e.previous[s.Container]
 	}
-	err := e.poll(ctx, m, id)
+	details, err := e.poll(ctx, m, id)
+	if err == nil && s.Condition == "" {
+		e.setImage(s.Container, details.ContainerStatus)
+	}
 	var n *notReady
 	if errors.As(err, &n) {
 		n.report = e.report(ctx, id, n.report)
@@ -139,23 +151,23 @@ func (e *executor) wait(ctx context.Context, s Step, id string) error {
 }
 
 // poll looks at a container until it is ready, or will not be.
-func (e *executor) poll(ctx context.Context, m *HostConfiguredContainer, id string) error {
+func (e *executor) poll(ctx context.Context, m *HostConfiguredContainer, id string) (types.ContainerDetails, error) {
 	var first *types.ContainerDetails
 	begun := time.Now()
 	since, timeout := begun, m.readyTimeout(0)
-	verdict := readiness{pending: "it was not looked at"}
+	verdict, unseen := readiness{pending: "it was not looked at"}, 0
 	for pause := pollFirst; ; pause = min(2*pause, pollLast) {
 		details, err := e.inspect(ctx, id)
 		switch {
 		case errors.Is(err, runtime.ErrNotFound):
-			return &notReady{reason: "somebody removed it"}
+			return details, &notReady{reason: "somebody removed it"}
 		case ctx.Err() != nil:
-			return fmt.Errorf("told to stop: %w", ctx.Err())
+			return details, fmt.Errorf("told to stop: %w", ctx.Err())
 		case errors.Is(err, runtime.ErrUnreachable):
 			// It may come back in time: an engine that is restarted does.
 			verdict = readiness{pending: err.Error()}
 		case err != nil:
-			return err
+			return details, err
 		default:
 			if first == nil {
 				first, since = &details, time.Now()
@@ -164,17 +176,33 @@ func (e *executor) poll(ctx context.Context, m *HostConfiguredContainer, id stri
 			verdict = m.judge(*first, details, time.Since(since))
 		}
 		left := timeout - time.Since(begun)
+		if verdict.failed != "" && verdict.unseen && unseen < exitLooks {
+			unseen++
+			if err := e.rest(ctx, exitPause); err != nil {
+				return details, err
+			}
+			continue
+		}
 		switch {
 		case verdict.ready:
-			return nil
+			return details, nil
 		case verdict.failed != "":
-			return &notReady{reason: verdict.failed}
+			return details, &notReady{reason: verdict.failed}
 		case left <= 0:
-			return &notReady{reason: fmt.Sprintf("not ready after %s: %s", timeout, verdict.pending)}
+			return details, &notReady{reason: fmt.Sprintf("not ready after %s: %s", timeout, verdict.pending)}
 		}
 		if err := e.rest(ctx, min(pause, left)); err != nil {
-			return err
+			return details, err
 		}
+	}
+}
+
+// setImage remembers what the image's name led to.
+func (e *executor) setImage(key string, found types.ContainerStatus) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if c := e.state[key]; c != nil && c.Container.Status != nil && c.Container.Status.ID == found.ID {
+		c.Container.Status.ImageID = found.ImageID
 	}
 }
 

@@ -239,6 +239,19 @@ func (e *executor) signal(ctx context.Context, s Step, id string) (undo, error) 
 	return back, signaler.Signal(ctx, id, s.Signal)
 }
 
+// putRight changes a container that goes on to exist.
+func (e *executor) putRight(ctx context.Context, s Step) error {
+	adjuster, ok := e.rt.(runtime.Adjuster)
+	if !ok {
+		return errors.New("this runtime changes no containers that exist")
+	}
+	if s.Action == ActionUnpause {
+		return adjuster.Unpause(ctx, s.ID)
+	}
+	config := e.desired[s.Container].Container.Config
+	return adjuster.Adjust(ctx, s.ID, &config)
+}
+
 func (e *executor) remove(ctx context.Context, s Step) error {
 	if err := notFoundIsFine(e.rt.Delete(ctx, s.ID)); err != nil {
 		return err

@@ -96,9 +96,10 @@ func groupSteps(group []*decision, byKey map[string]*decision) []Step {
 		if d.starts() {
 			p.before = append(p.before, d.dependencySteps(byKey)...)
 		}
+		d.addSmallRepairs(p)
 		d.addCreation(p, held)
 		d.addRelease(p, held, len(group) == 1)
-		if !slices.Contains([]Kind{"", Blocked, Hold}, d.kind) && d.renamed() {
+		if d.acts() && d.rename {
 			p.rename = append(p.rename, renameStep(d.key, d.main.ID, d.main.Name, d.desired.Container.Config.Name))
 		}
 		if d.kind == Forget {
@@ -128,6 +129,25 @@ func groupSteps(group []*decision, byKey map[string]*decision) []Step {
 		}
 	}
 	return p.all()
+}
+
+// acts says whether the decision does something to the container.
+func (d *decision) acts() bool { return !slices.Contains([]Kind{"", Blocked, Hold, Suspended}, d.kind) }
+
+// addSmallRepairs puts right what leaves the process as it is.
+func (d *decision) addSmallRepairs(p *phases) {
+	if !d.acts() || d.creates() {
+		return
+	}
+	step := func(action Action) Step {
+		return Step{Action: action, Container: d.key, Instance: Existing, ID: d.main.ID, Name: d.main.Name}
+	}
+	if d.adjust {
+		p.before = append(p.before, step(ActionAdjust))
+	}
+	if d.unpause {
+		p.before = append(p.before, step(ActionUnpause))
+	}
 }
 
 // takeName gives a new container the name of the one that it replaces. Where others
@@ -184,7 +204,7 @@ func (d *decision) addCreation(p *phases, held map[string]*decision) {
 	if d.kind == Create && d.main != nil {
 		p.create = append(p.create, removeStep(d.key, d.main))
 	}
-	if len(d.files) > 0 && !slices.Contains([]Kind{"", Blocked, Hold}, d.kind) {
+	if len(d.files) > 0 && d.acts() {
 		// Where nothing was there before, there is nothing to go back to.
 		write := Step{Action: ActionFiles, Container: d.key, Paths: d.files, Keep: d.kind == Create && d.main == nil}
 		if d.kind == Restart {
