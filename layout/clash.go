@@ -69,7 +69,7 @@ func (c *claims) visit(who claim, e *entry, take bool) Mistakes {
 	}
 	who.container, who.at = e.config.Name, e.at
 	if other, taken := c.names[e.config.Name]; taken && other.host != who.host {
-		clash(e.at, "choose another name, or write in host.yaml how the host is reached", "the container's name is taken by %s", other.by(who.host))
+		clash(e.at, "choose another name, or write in host.yaml how the host is reached: ssh, or agent: true where a gitsync on it does", "the container's name is taken by %s", other.by(who.host))
 	}
 	if take {
 		c.names[e.config.Name] = who
@@ -196,7 +196,7 @@ func separate(hosts []*loaded, localDocker string) map[*loaded]Mistakes {
 		if len(l.mistakes) > 0 {
 			continue
 		}
-		endpoint := l.reach.endpoint(localDocker)
+		endpoint := l.reach.endpoint(l.name, localDocker)
 		if machines[endpoint] == nil {
 			machines[endpoint] = newClaims()
 		}

@@ -42,8 +42,10 @@ func TestEverySettingHasAKey(t *testing.T) {
 		settings any
 		more     []string // what the format has beside the settings
 	}{
-		"container":   {types.ContainerConfig{}, []string{"configFiles", "update", "dependsOn", "oneShot", "preDeploy", "protect"}},
+		"container":   {types.ContainerConfig{}, []string{"configFiles", "update", "dependsOn", "oneShot", "preDeploy", "drift", "protect"}},
 		"update":      {container.Update{}, nil},
+		"drift":       {container.DriftPolicy{}, nil},
+		"host drift":  {container.DriftPolicy{}, []string{"interval"}},
 		"port":        {types.PortMap{}, nil},
 		"mount":       {types.Mount{}, nil},
 		"healthcheck": {types.Healthcheck{}, []string{"disable"}},

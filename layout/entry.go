@@ -22,6 +22,7 @@ type entry struct {
 	updateAt                    position
 	dependsOn                   []dependency
 	oneShot, preDeploy, protect bool
+	drift                       *container.DriftPolicy
 	long                        *longForm
 }
 
@@ -43,6 +44,7 @@ var updateKeys = schema[entry]{
 	{key: "dependsOn", decode: decodeDependsOn, aka: []string{"depends_on", "after"}},
 	{key: "oneShot", decode: boolean(func(e *entry) *bool { return &e.oneShot }), aka: []string{"job"}},
 	{key: "preDeploy", decode: boolean(func(e *entry) *bool { return &e.preDeploy }), aka: []string{"migration"}},
+	{key: "drift", decode: decodeDrift, aka: []string{"driftPolicy"}},
 	{key: "protect", decode: boolean(func(e *entry) *bool { return &e.protect }), aka: []string{"protected", "preventDestroy"}},
 }
 

@@ -12,6 +12,8 @@ func Keys() map[string][]string {
 		"ssh":         keys(sshSchema),
 		"docker":      keys(dockerSchema),
 		"update":      keys(updateSchema),
+		"drift":       keys(driftSchema),
+		"host drift":  keys(hostDriftSchema),
 		"gitsync":     keys(settingsSchema),
 		"rollout":     keys(rolloutSchema),
 		"prune":       keys(pruneSchema),

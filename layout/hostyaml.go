@@ -21,8 +21,11 @@ import (
 type reach struct {
 	host   host.Host
 	docker docker.Config
+	// agent says that a gitsync on the host itself handles it.
+	agent bool
 	// parallelism is how many containers are updated at once; 0 is the default.
 	parallelism int
+	drift       hostDrift
 	groups      []namedGroup
 	vars        map[string]variable
 }
@@ -37,8 +40,10 @@ func (r reach) variables() map[string]variable {
 
 // hostSchema lists the keys of host.yaml.
 var hostSchema = append(schema[reach]{
+	{key: "agent", decode: boolean(func(r *reach) *bool { return &r.agent })},
 	{key: "docker", decode: decodeDocker, aka: []string{"runtime"}},
 	{key: "parallelism", decode: integer(func(r *reach) *int { return &r.parallelism }, 100), aka: []string{"parallel"}},
+	{key: "drift", decode: decodeHostDrift, aka: []string{"driftPolicy"}},
 	{key: "groups", decode: decodeGroups, aka: []string{"group"}},
 	// vars are read before the rest, which may use them.
 	{key: "vars", decode: func(*decoder, string, *yaml.Node, *reach) {}, aka: []string{"variables"}},
@@ -139,6 +144,9 @@ func decodeHostFile(d *decoder, data []byte, host string) reach {
 // checkOneWay reports a host that is reached in two ways.
 func (r reach) checkOneWay(d *decoder, pairs []pair) {
 	for _, p := range pairs {
+		if p.key.Value == "agent" && r.agent && r.host.SSHConfig != nil {
+			d.bad(p.key, "keep one of them: a gitsync on the host needs no way to it", "agent and ssh are both there")
+		}
 		if p.key.Value == "direct" && r.host.DirectConfig != nil && r.host.SSHConfig != nil {
 			d.bad(p.key, "keep one of them", "direct and ssh are both there")
 		}
@@ -182,8 +190,11 @@ func (r reach) way() host.Host {
 
 const defaultDocker = "unix:///var/run/docker.sock"
 
-// endpoint names the runtime of the machine.
-func (r reach) endpoint(localDocker string) string {
+// endpoint names the runtime of the machine, of the host with that name.
+func (r reach) endpoint(name, localDocker string) string {
+	if r.agent {
+		return "agent " + name
+	}
 	address := r.docker.Host
 	if r.docker.Context != "" {
 		return "context " + r.docker.Context

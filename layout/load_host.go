@@ -237,8 +237,8 @@ func (l *loaded) checkDomain(root string) Mistakes {
 func (l *loaded) container(e *entry) *container.HostConfiguredContainer {
 	c := &container.HostConfiguredContainer{
 		Container: container.Container{Config: e.config, Runtime: l.reach.runtime()},
-		Host:      l.reach.way(),
-		OneShot:   e.oneShot, PreDeploy: e.preDeploy, Protect: e.protect,
+		Host:      l.reach.way(), Drift: driftPolicy(e.drift, l.reach.drift.policy),
+		OneShot: e.oneShot, PreDeploy: e.preDeploy, Protect: e.protect,
 	}
 	if e.update != nil {
 		update := *e.update
@@ -267,8 +267,9 @@ func (l *loaded) container(e *entry) *container.HostConfiguredContainer {
 func (l *loaded) host(localDocker string) Host {
 	h := Host{
 		Name: l.name, Tree: combined(l.own, l.groupNames(), l.groups), Groups: l.groupNames(), Host: l.reach.way(), Runtime: l.reach.runtime(),
-		Containers: container.ContainersState{}, Endpoint: l.reach.endpoint(localDocker),
+		Containers: container.ContainersState{}, Endpoint: l.reach.endpoint(l.name, localDocker), Agent: l.reach.agent,
 		Parallelism: l.reach.parallelism, Merged: l.merged,
+		Drift: driftPolicy(nil, l.reach.drift.policy), DriftInterval: l.reach.drift.interval,
 	}
 	for _, e := range l.entries {
 		h.Containers[e.config.Name] = l.container(e)

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/gitsync/gitsync/container"
+	"github.com/gitsync/gitsync/container/types"
 	"github.com/gitsync/gitsync/host"
 )
 
@@ -49,6 +50,8 @@ type Host struct {
 	Tree string
 	// Groups are the groups that the host names, in that order.
 	Groups []string
+	// Agent says that a gitsync on the host itself handles it, and no other one.
+	Agent bool
 	// Host says how the machine is reached. It holds no credentials.
 	Host host.Host
 	// Runtime says which runtime the machine has.
@@ -60,6 +63,11 @@ type Host struct {
 	// Parallelism is how many of its containers are updated at once; 0 means the
 	// library's default.
 	Parallelism int
+	// Drift is the host's policy for drift, which its containers have already; nil where
+	// it has none.
+	Drift *container.DriftPolicy
+	// DriftInterval is the time between two complete looks at the host; 0 is the default.
+	DriftInterval types.Duration
 	// Endpoint names the runtime of a machine: hosts that share an endpoint
 	// share container names, host ports and files.
 	Endpoint string
