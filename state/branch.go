@@ -18,6 +18,10 @@ const (
 	// one, so that hundreds of agents get out of each other's way.
 	firstPause = 500 * time.Millisecond
 	maxPause   = time.Minute
+	// chaseTimeout bounds the reading of a branch that others move all the time, and
+	// chasePause the pauses meanwhile.
+	chaseTimeout = time.Minute
+	chasePause   = 5 * time.Second
 )
 
 const readme = `# gitsync's state
@@ -36,6 +40,8 @@ type Branch struct {
 	tip    gitrepo.Hash
 	tree   *gitrepo.Tree
 	cache  map[string]cached
+	// suspended are the suspensions that were read, by host.
+	suspended map[string]cachedSuspensions
 	// pause is the longest after the next lost race: it outlasts a Save that gave up.
 	pause time.Duration
 }
@@ -45,6 +51,11 @@ type cached struct {
 	record *Record
 }
 
+type cachedSuspensions struct {
+	blob        gitrepo.Hash
+	suspensions Suspensions
+}
+
 // Open returns the branch. dir is where its objects are kept; it belongs to this
 // branch alone. Nothing is read from the remote yet.
 func Open(dir string, remote *gitrepo.Remote, name string, author gitrepo.Signature) (*Branch, error) {
@@ -52,14 +63,14 @@ func Open(dir string, remote *gitrepo.Remote, name string, author gitrepo.Signat
 	if err != nil {
 		return nil, fmt.Errorf("open the store of branch %s: %w", name, err)
 	}
-	return &Branch{remote: remote, store: store, name: name, author: author, cache: map[string]cached{}}, nil
+	return &Branch{remote: remote, store: store, name: name, author: author, cache: map[string]cached{}, suspended: map[string]cachedSuspensions{}}, nil
 }
 
 // Close lets go of the store.
 func (b *Branch) Close() error { return b.store.Close() }
 
-// Load reads the branch as the references say it is. A branch that does not exist
-// has no records.
+// Load reads the branch as the references say it is, or as it is by now when others have
+// moved it since. A branch that does not exist has no records.
 func (b *Branch) Load(ctx context.Context, refs gitrepo.Refs) error {
 	tip, err := refs.Branch(b.name)
 	if errors.Is(err, gitrepo.ErrBranchNotFound) || errors.Is(err, gitrepo.ErrEmptyRemote) {
@@ -73,11 +84,29 @@ func (b *Branch) Load(ctx context.Context, refs gitrepo.Refs) error {
 		return nil
 	}
 	commit, err := b.store.Fetch(ctx, tip)
+	if errors.Is(err, gitrepo.ErrRaceLost) {
+		return b.chase(ctx)
+	}
 	if err != nil {
 		return fmt.Errorf("fetch branch %s: %w", b.name, err)
 	}
 	b.tip, b.tree = tip, commit.Tree()
 	return nil
+}
+
+// chase reads a branch that others move while it is read.
+func (b *Branch) chase(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, chaseTimeout)
+	defer cancel()
+	for longest := firstPause; ; longest = min(3*longest, chasePause) {
+		err := b.loadTip(ctx)
+		if !errors.Is(err, gitrepo.ErrRaceLost) {
+			return err
+		}
+		if pause(ctx, rand.N(longest)) != nil {
+			return err
+		}
+	}
 }
 
 // Hosts returns the names of the hosts that have a record, in order.
@@ -135,8 +164,17 @@ func (b *Branch) Record(host string) (*Record, error) {
 // Errors: those of [gitrepo.Store.Push]; a lost race is run again until the context is
 // done, which is [gitrepo.ErrRaceLost] then.
 func (b *Branch) Save(ctx context.Context, records map[string]*Record, entry Entry) error {
+	return b.save(ctx, entry, func() (map[string][]byte, error) { return b.files(records) })
+}
+
+// save commits and pushes changed files, which are asked for again after a lost race.
+func (b *Branch) save(ctx context.Context, entry Entry, changed func() (map[string][]byte, error)) error {
 	for {
-		lost := b.push(ctx, records, entry)
+		changes, err := changed()
+		if err != nil || len(changes) == 0 {
+			return err
+		}
+		lost := b.push(ctx, changes, entry)
 		if lost == nil {
 			b.pause = 0
 		}
@@ -167,21 +205,30 @@ func (b *Branch) loadTip(ctx context.Context) error {
 	return nil
 }
 
-func (b *Branch) push(ctx context.Context, records map[string]*Record, entry Entry) error {
+// files returns what records are in the branch. With the record of a host its suspensions
+// go.
+func (b *Branch) files(records map[string]*Record) (map[string][]byte, error) {
 	changes := map[string][]byte{}
-	if b.tip == "" {
-		changes["README.md"] = []byte(readme)
-	}
 	for host, record := range records {
 		changes[path(host)] = nil
 		if record == nil {
+			if suspended, err := b.Suspensions(host); err == nil && suspended != nil {
+				changes[suspendedPath(host)] = nil
+			}
 			continue
 		}
 		data, err := record.YAML()
 		if err != nil {
-			return err
+			return nil, err
 		}
 		changes[path(host)] = data
+	}
+	return changes, nil
+}
+
+func (b *Branch) push(ctx context.Context, changes map[string][]byte, entry Entry) error {
+	if b.tip == "" {
+		changes["README.md"] = []byte(readme)
 	}
 	author := b.author
 	author.When = entry.When

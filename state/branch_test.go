@@ -120,6 +120,36 @@ func TestEveryoneGetsTheirRecordIn(t *testing.T) {
 	}
 }
 
+// Between the references and the objects the branch may move, with many that write to it
+// always.
+func TestABranchThatMovesWhileItIsReadIsReadAsItIsByNow(t *testing.T) {
+	repo := gittest.NewRepo(t)
+	repo.Commit("main", map[string]string{"a": "b"}, "source")
+	theirs, _ := openBranch(t, repo)
+	save := func(tree string) {
+		r := record()
+		r.Tree = tree
+		if err := theirs.Save(t.Context(), map[string]*state.Record{"web1": r}, entry("Deploy", "web1")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fresh, remote := openBranch(t, repo)
+	for i := range 3 {
+		save(fmt.Sprint("before ", i))
+		refs, err := remote.Refs(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		save(fmt.Sprint("after ", i))
+		if err := fresh.Load(t.Context(), refs); err != nil {
+			t.Fatal(err)
+		}
+		if r, err := fresh.Record("web1"); err != nil || r.Tree != fmt.Sprint("after ", i) {
+			t.Errorf("record %+v, %v, want the one that was written meanwhile", r, err)
+		}
+	}
+}
+
 func TestForeignTextCannotForgeATrailer(t *testing.T) {
 	repo := gittest.NewRepo(t)
 	repo.Commit("main", map[string]string{"a": "b"}, "source")

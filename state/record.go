@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"sigs.k8s.io/yaml"
@@ -18,6 +19,9 @@ type Record struct {
 	SourceCommit string `json:"sourceCommit"`
 	// Tree is the hash of the host's directory in that commit.
 	Tree string `json:"tree,omitempty"`
+	// Agent says that a gitsync on the host itself deployed it: nobody else knows a way
+	// there.
+	Agent bool `json:"agent,omitempty"`
 	// DeployedAt is when the record last changed.
 	DeployedAt time.Time `json:"deployedAt"`
 	// Failures says, by container, why it could not be deployed, and when it is tried
@@ -26,11 +30,26 @@ type Record struct {
 	// Moving says, by key, to which host a container moves that is kept until it runs
 	// there.
 	Moving map[string]string `json:"moving,omitempty"`
+	// MovedFrom says, by key, from which host a container came that may not have been
+	// removed there yet.
+	MovedFrom map[string]Origin `json:"movedFrom,omitempty"`
 	// Clean is set when the host is no longer in the repo, and not clean yet.
 	Clean *Clean `json:"clean,omitempty"`
-	// PreviousState is what runs: each status has an ID only, since the record
-	// outlives the rest.
+	// Drift is what differs from what was deployed, and is left as it is: without what a
+	// container's own trouble makes come and go.
+	Drift []Drift `json:"drift,omitempty"`
+	// Repairs say, by key, how often drift of a container was repaired lately.
+	Repairs map[string]Repairs `json:"repairs,omitempty"`
+	// PreviousState is what runs: each status has only the IDs of the container and its
+	// image, since the record outlives the rest.
 	PreviousState container.ContainersState `json:"previousState,omitempty"`
+}
+
+// Origin is where a container was before it moved.
+type Origin struct {
+	// Host is its host, and Commit the one that was deployed there last.
+	Host   string `json:"host"`
+	Commit string `json:"commit"`
 }
 
 // Clean says that a host's containers are to be removed, since its directory is gone.
@@ -56,6 +75,24 @@ type FailedUpdate struct {
 	NextAttempt time.Time `json:"nextAttempt,omitzero"`
 	// Paused says that it is tried again only when a person says so.
 	Paused bool `json:"paused,omitempty"`
+}
+
+// Drift is a difference that is not repaired.
+type Drift struct {
+	Container string `json:"container"`
+	Field     string `json:"field"`
+	// Wanted and Found hold nothing secret.
+	Wanted string `json:"wanted"`
+	Found  string `json:"found"`
+	// Since is when it was found first.
+	Since time.Time `json:"since"`
+}
+
+// Repairs are those of one container that followed each other closely.
+type Repairs struct {
+	Count int       `json:"count"`
+	Since time.Time `json:"since"`
+	Last  time.Time `json:"last"`
 }
 
 // Waits says whether the next try is still to come at the given time.
@@ -109,7 +146,7 @@ func (r *Record) plain() *Record {
 		stored := *m
 		stored.Container.Status = nil
 		if m.Container.Status.Exists() {
-			stored.Container.Status = &types.ContainerStatus{ID: m.Container.Status.ID}
+			stored.Container.Status = &types.ContainerStatus{ID: m.Container.Status.ID, ImageID: m.Container.Status.ImageID}
 		}
 		plain.PreviousState[key] = &stored
 	}
@@ -117,25 +154,47 @@ func (r *Record) plain() *Record {
 }
 
 // Same says whether both record the same, whenever that was written. The words of
-// a failure do not count, only which containers failed.
+// a failure do not count, only which containers failed, nor where containers were.
 func (r *Record) Same(other *Record) bool {
 	if r == nil || other == nil {
 		return r == other
 	}
 	// JSON is what the YAML is made of, and much faster.
-	a, errA := json.Marshal(r.comparable().plain())
-	b, errB := json.Marshal(other.comparable().plain())
+	one, two := r.comparable().plain(), other.comparable().plain()
+	forgetImages(one, two)
+	a, errA := json.Marshal(one)
+	b, errB := json.Marshal(two)
 	return errA == nil && errB == nil && bytes.Equal(a, b)
+}
+
+// forgetImages drops which images were deployed where one of the records does not say: to
+// learn that is no news.
+func forgetImages(a, b *Record) {
+	for key, m := range a.PreviousState {
+		n := b.PreviousState[key]
+		if n == nil || m.Container.Status == nil || n.Container.Status == nil {
+			continue
+		}
+		if m.Container.Status.ImageID == "" || n.Container.Status.ImageID == "" {
+			m.Container.Status.ImageID, n.Container.Status.ImageID = "", ""
+		}
+	}
 }
 
 func (r *Record) comparable() *Record {
 	c := *r
-	c.DeployedAt = time.Time{}
+	c.DeployedAt, c.MovedFrom = time.Time{}, nil
 	c.Failures = map[string]FailedUpdate{}
 	for key, f := range r.Failures {
 		f.Error, f.Since = "failed", time.Time{}
 		c.Failures[key] = f
 	}
+	c.Drift = slices.Clone(r.Drift)
+	for i := range c.Drift {
+		c.Drift[i].Since = time.Time{}
+	}
+	// They change with a repair, which is recorded anyway.
+	c.Repairs = nil
 	return &c
 }
 

@@ -170,3 +170,22 @@ func TestAFailureWaitsForItsNextTry(t *testing.T) {
 		}
 	}
 }
+
+func TestToLearnWhichImageWasDeployedIsNoNews(t *testing.T) {
+	record := func(image string) *state.Record {
+		return &state.Record{PreviousState: container.ContainersState{"web": {
+			Container: container.Container{
+				Config: types.ContainerConfig{Name: "web", Image: "nginx:1.27"}, Status: &types.ContainerStatus{ID: "1", ImageID: image},
+			},
+		}}}
+	}
+	if !record("").Same(record("sha256:a")) || !record("sha256:a").Same(record("")) {
+		t.Error("a record that learns the image is another one")
+	}
+	if record("sha256:a").Same(record("sha256:b")) {
+		t.Error("another image is the same")
+	}
+	if r := record("sha256:a"); r.Same(record("")) && r.PreviousState["web"].Container.Status.ImageID == "" {
+		t.Error("to compare a record changes it")
+	}
+}

@@ -40,14 +40,15 @@ func OpenRecords(dir string, remote *gitrepo.Remote, name string, author gitrepo
 		return nil, fmt.Errorf("the state branch %s: write %s once", name, HostInName)
 	}
 	r := &Records{dir: dir, remote: remote, name: name, author: author, branches: map[string]*Branch{}}
-	if r.perHost() {
+	if r.PerHost() {
 		return r, nil
 	}
 	_, err := r.open(name)
 	return r, err
 }
 
-func (r *Records) perHost() bool { return strings.Contains(r.name, HostInName) }
+// PerHost says whether each host has a branch of its own.
+func (r *Records) PerHost() bool { return strings.Contains(r.name, HostInName) }
 
 // BranchOf returns the name of the branch that a host's record is in.
 func (r *Records) BranchOf(host string) string {
@@ -60,7 +61,7 @@ func (r *Records) open(name string) (*Branch, error) {
 		return b, nil
 	}
 	dir := r.dir
-	if dir != "" && r.perHost() {
+	if dir != "" && r.PerHost() {
 		dir = filepath.Join(dir, strings.ReplaceAll(name, "/", "~"))
 	}
 	b, err := Open(dir, r.remote, name, r.author)
@@ -75,7 +76,7 @@ func (r *Records) open(name string) (*Branch, error) {
 // record is asked for.
 func (r *Records) Load(ctx context.Context, refs gitrepo.Refs) error {
 	r.refs = refs
-	if r.perHost() {
+	if r.PerHost() {
 		return nil
 	}
 	return r.branches[r.name].Load(ctx, refs)
@@ -83,7 +84,7 @@ func (r *Records) Load(ctx context.Context, refs gitrepo.Refs) error {
 
 // Hosts returns the names of the hosts that have a record, in order.
 func (r *Records) Hosts() ([]string, error) {
-	if !r.perHost() {
+	if !r.PerHost() {
 		return r.branches[r.name].Hosts()
 	}
 	before, after, _ := strings.Cut(r.name, HostInName)
@@ -109,7 +110,7 @@ func (r *Records) Record(ctx context.Context, host string) (*Record, error) {
 
 func (r *Records) loaded(ctx context.Context, host string) (*Branch, error) {
 	b, err := r.open(r.BranchOf(host))
-	if err != nil || !r.perHost() {
+	if err != nil || !r.PerHost() {
 		return b, err
 	}
 	return b, b.Load(ctx, r.refs)
@@ -118,7 +119,7 @@ func (r *Records) loaded(ctx context.Context, host string) (*Branch, error) {
 // Save commits the given records (nil removes one): in a single commit, or in one for
 // each host where each has a branch. See [Branch.Save].
 func (r *Records) Save(ctx context.Context, records map[string]*Record, entry Entry) error {
-	if !r.perHost() {
+	if !r.PerHost() {
 		return r.branches[r.name].Save(ctx, records, entry)
 	}
 	var errs []error
@@ -140,7 +141,7 @@ func (r *Records) Save(ctx context.Context, records map[string]*Record, entry En
 // History returns the newest entries, newest first. Branches that do not exist have
 // none.
 func (r *Records) History(ctx context.Context, limit int) ([]Entry, error) {
-	if !r.perHost() {
+	if !r.PerHost() {
 		return r.branches[r.name].History(ctx, limit)
 	}
 	refs, err := r.remote.Refs(ctx)

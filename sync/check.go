@@ -11,7 +11,6 @@ import (
 // check looks at the host, unless it failed a short while ago and nothing new was
 // committed for it.
 func (c *cycle) check(ctx context.Context, h *HostResult) error {
-	m, now := h.memory, c.opts.Now()
 	if until, why := c.pause(h); !c.deep && !until.IsZero() {
 		h.Waiting = until
 		return why
@@ -19,26 +18,40 @@ func (c *cycle) check(ctx context.Context, h *HostResult) error {
 	if h.waitsForTurn && h.Record == nil || h.Gone && len(h.kept()) == 0 {
 		return nil
 	}
+	if c.quiet(h) {
+		return nil
+	}
 	deployment, err := c.deploymentOf(h).Deployment()
 	if err != nil {
 		return err
 	}
 	h.deployment = deployment
-	due := c.deep || m.filesAt.IsZero() || m.filesTree != h.Host.Tree || now.Sub(m.filesAt) >= c.opts.FilesInterval
-	ctx, cancel := context.WithTimeout(ctx, c.opts.CheckTimeout)
+	if c.opts.Offline {
+		assume(h)
+		return nil
+	}
+	opts := c.lookOptions(h)
+	looking, cancel := context.WithTimeout(ctx, c.opts.CheckTimeout)
 	defer cancel()
-	if err := deployment.Check(ctx, container.CheckOptions{SkipFiles: !due}); err != nil {
-		if errors.Is(err, runtime.ErrUnreachable) || ctx.Err() != nil {
+	if err := deployment.Check(looking, opts); err != nil {
+		c.lookAgain(h)
+		if errors.Is(err, runtime.ErrUnreachable) || looking.Err() != nil {
 			c.connections.drop(h.Host.Host, h.Host.Runtime)
 		}
 		return c.failed(h, err)
 	}
-	if due {
-		m.filesAt, m.filesTree = now, h.Host.Tree
-	}
-	h.Checked = true
+	c.looked(h, opts)
+	c.watches.follow(ctx, h)
+	c.lookedAt(h)
 	h.Current = deployment.Current()[0]
 	return nil
+}
+
+// lookedAt remembers that the host has answered.
+func (c *cycle) lookedAt(h *HostResult) {
+	c.tasks.mu.Lock()
+	defer c.tasks.mu.Unlock()
+	h.Checked, h.looked = true, true
 }
 
 // deploymentOf brings desired and previous state together.
@@ -50,8 +63,13 @@ func (c *cycle) deploymentOf(h *HostResult) *container.Containers {
 		PruneLimit:   c.pruneLimitOf(h),
 		Moves:        h.moveTexts(),
 		Held:         c.held(h),
+		Patient:      c.patient(h),
 		Blocked:      h.blocked,
 		Superseded:   h.superseded,
+		Suspended:    h.suspensions(),
+		Fights:       c.fights(h),
+		Drift:        h.Host.Drift,
+		RepairNow:    c.opts.RepairNow,
 		Origin:       &container.Origin{Host: h.Name, Owner: c.opts.owner()},
 		Machine:      &container.Machine{Host: h.Host.Host, Runtime: h.Host.Runtime},
 		Connector:    c.connections.Connect,

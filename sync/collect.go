@@ -18,6 +18,10 @@ const gather = 5 * time.Second
 // done.
 func (c *cycle) work(steps ...hostStep) step {
 	return step{"hosts", func(ctx context.Context) error {
+		if !c.leaveAt.IsZero() {
+			// However long Git took, hosts get their time.
+			c.leaveAt = later(c.leaveAt, c.opts.Now().Add(c.opts.Patience))
+		}
 		watching, stop := context.WithCancel(ctx)
 		var group errgroup.Group
 		worked := make(chan struct{})
@@ -80,6 +84,7 @@ func (c *cycle) flush(ctx context.Context) error {
 		c.result.Again = c.result.Again || errors.Is(h.Err, container.ErrInterrupted)
 		h.cycle.reportHost(ctx, h)
 		c.keep(h)
+		c.know(h)
 	}
 	return c.record(ctx)
 }

@@ -15,6 +15,8 @@ type connections struct {
 	connect container.Connector
 	mu      stdsync.Mutex
 	open    map[string]*connection
+	// coming are those that are being made.
+	coming map[string]*attempt
 }
 
 type connection struct {
@@ -23,33 +25,62 @@ type connection struct {
 }
 
 func newConnections(connect container.Connector) *connections {
-	return &connections{connect: connect, open: map[string]*connection{}}
+	return &connections{connect: connect, open: map[string]*connection{}, coming: map[string]*attempt{}}
 }
 
 // Connect implements container.Connector. The machine's address and the runtime's
 // own address make the key, with what the login depends on; drop forgets one that
-// failed, keep those that nobody uses any more.
+// failed, keep those that nobody uses any more. Who asks while another one connects
+// waits for that.
 func (c *connections) Connect(ctx context.Context, h host.Host, config container.RuntimeConfig) (runtime.Runtime, func(), error) {
 	key := connectionKey(h, config)
 	keep := func() {}
-	c.mu.Lock()
-	known := c.open[key]
-	c.mu.Unlock()
-	if known != nil {
-		return known.runtime, keep, nil
+	for {
+		c.mu.Lock()
+		known, others := c.open[key], c.coming[key]
+		if known == nil && others == nil {
+			others = &attempt{done: make(chan struct{})}
+			c.coming[key] = others
+			c.mu.Unlock()
+			rt, err := c.attempt(ctx, key, others, h, config)
+			return rt, keep, err
+		}
+		c.mu.Unlock()
+		if known != nil {
+			return known.runtime, keep, nil
+		}
+		select {
+		case <-others.done:
+			if others.err != nil && !others.canceled {
+				return nil, nil, others.err
+			}
+		case <-ctx.Done():
+			return nil, nil, fmt.Errorf("connect to %s: %w: %w", h.Address(), runtime.ErrUnreachable, context.Cause(ctx))
+		}
 	}
+}
+
+// attempt is a connection that is being made.
+type attempt struct {
+	done chan struct{}
+	err  error
+	// canceled says that it ended because whoever began it was told to, or was out of
+	// time.
+	canceled bool
+}
+
+func (c *connections) attempt(ctx context.Context, key string, a *attempt, h host.Host, config container.RuntimeConfig) (runtime.Runtime, error) {
 	rt, release, err := c.connect(ctx, h, config)
-	if err != nil {
-		return nil, nil, err
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if known := c.open[key]; known != nil {
-		release()
-		return known.runtime, keep, nil
+	delete(c.coming, key)
+	a.err, a.canceled = err, ctx.Err() != nil
+	close(a.done)
+	if err != nil {
+		return nil, err
 	}
 	c.open[key] = &connection{rt, release}
-	return rt, keep, nil
+	return rt, nil
 }
 
 // drop closes the connection of a machine, so that the next use opens a new one.

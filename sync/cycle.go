@@ -19,8 +19,8 @@ type cycle struct {
 	result *Result
 	// hosts are all that take part. Those of the result are the ones that are done.
 	hosts []*HostResult
-	// leaveAt is when the cycle ends although hosts are still at work; zero means that
-	// it waits for all.
+	// leaveAt is when the cycle ends although hosts are still at work, some patience
+	// later at the earliest; zero means that it waits for all.
 	leaveAt time.Time
 	// left is closed when the cycle goes on without them.
 	left      chan struct{}
@@ -29,8 +29,13 @@ type cycle struct {
 	once bool
 	// tree is what the commit holds.
 	tree fs.FS
-	// deep reads config files back, whether or not they are due.
+	// deep looks completely, whether or not that is due.
 	deep bool
+	// only are the hosts that a look is due at, where no commit asks for the cycle; nil
+	// for all.
+	only map[string]bool
+	// watches are the streams of events, while the syncer runs.
+	watches *watches
 	// planOnly says that nothing is deployed.
 	planOnly bool
 	// settings are those of gitsync.yaml, and names those of all hosts in the repo.
@@ -75,16 +80,18 @@ func (s *Syncer) cycle(ctx context.Context, change func(*cycle)) *Result {
 		),
 	)
 	sortHosts(c.result.Hosts)
-	if c.hosts != nil {
+	if c.hosts != nil && c.only == nil {
+		c.watches.keep(c.hosts)
 		c.connections.keep(slices.AppendSeq(slices.Clone(c.hosts), maps.Values(c.busyHosts())))
 	}
 	c.result.Busy, c.result.retry = slices.Sorted(maps.Keys(c.busyHosts())), c.nextTry()
 	c.report(ctx)
+	c.tell(ctx)
 	return c.result
 }
 
 func (s *Syncer) newCycle() *cycle {
-	return &cycle{Syncer: s, result: &Result{}, left: make(chan struct{})}
+	return &cycle{Syncer: s, result: &Result{Offline: s.opts.Offline}, left: make(chan struct{})}
 }
 
 // Plan does what Cycle does, up to the plan. It changes nothing.

@@ -10,8 +10,8 @@ import (
 // deploy carries the plan out. An empty plan makes no call.
 func (c *cycle) deploy(ctx context.Context, h *HostResult) error {
 	err := h.deployment.DeployContext(ctx)
-	if hostFailure(err) != nil {
-		if errors.Is(err, runtime.ErrUnreachable) {
+	if lost := errors.Is(err, runtime.ErrUnreachable); lost || hostFailure(err) != nil {
+		if lost {
 			c.connections.drop(h.Host.Host, h.Host.Runtime)
 		}
 		return c.failed(h, err)

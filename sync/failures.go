@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
 	"github.com/gitsync/gitsync/container"
+	"github.com/gitsync/gitsync/runtime"
 	"github.com/gitsync/gitsync/state"
 )
 
@@ -56,6 +58,19 @@ func (c *cycle) held(h *HostResult) map[string]string {
 		}
 	}
 	return held
+}
+
+// patient says which containers are left alone until their next try, where an event asked
+// for the look: those that failed as they were deployed. To try them again makes events
+// itself, and would go on for ever without a pause. Polls try them.
+func (c *cycle) patient(h *HostResult) map[string]bool {
+	patient := map[string]bool{}
+	for key := range c.held(h) {
+		want, was := h.Host.Containers[key], h.kept()[key]
+		same := want != nil && was != nil && want.SpecDigest() == was.SpecDigest() && maps.Equal(want.ConfigFiles, was.ConfigFiles)
+		patient[key] = same && c.only != nil
+	}
+	return patient
 }
 
 func times(n int) string {
@@ -108,7 +123,7 @@ func (c *cycle) failuresOf(h *HostResult) map[string]state.FailedUpdate {
 // costsNothing says whether a failure disturbed no container, and is found again by
 // looking: it needs no pause.
 func costsNothing(err error) bool {
-	for _, target := range []error{container.ErrBlocked, container.ErrHeld, container.ErrDependency, container.ErrInterrupted, context.Canceled} {
+	for _, target := range []error{container.ErrBlocked, container.ErrHeld, container.ErrDependency, container.ErrInterrupted, runtime.ErrUnreachable, context.Canceled} {
 		if errors.Is(err, target) {
 			return true
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -18,6 +19,9 @@ const maxFetches = 5
 // fetch reads the references, and the objects when a branch moved. When that
 // fails and an earlier cycle has a commit, the cycle goes on with that one.
 func (c *cycle) fetch(ctx context.Context) error {
+	if c.only != nil {
+		return c.fetchSuspensions(ctx)
+	}
 	if c.opts.Path != "" {
 		c.tree, c.result.Path = os.DirFS(c.opts.Path), c.opts.Path
 		if c.opts.Remote == nil {
@@ -40,6 +44,26 @@ func (c *cycle) fetch(ctx context.Context) error {
 	if c.opts.Path == "" {
 		c.result.Commit = c.commit
 		c.tree = hashedTree{c.commit.Tree()}
+	}
+	return nil
+}
+
+// suspensionsTimeout bounds how long a repair waits for the state branch.
+const suspensionsTimeout = 5 * time.Second
+
+// fetchSuspensions is for a cycle that no commit asks for: the commit that an earlier one
+// fetched is good enough, but a person may have suspended a container just before they
+// stopped it. Where Git does not answer that cannot be known.
+func (c *cycle) fetchSuspensions(ctx context.Context) error {
+	c.result.Commit, c.tree = c.commit, hashedTree{c.commit.Tree()}
+	ctx, cancel := context.WithTimeout(ctx, suspensionsTimeout)
+	defer cancel()
+	refs, err := c.opts.Remote.Refs(ctx)
+	if err == nil {
+		err = c.state.Load(ctx, refs)
+	}
+	if err != nil {
+		zerolog.Ctx(ctx).Debug().Err(err).Msg("git: looking at hosts with the state branch as it was")
 	}
 	return nil
 }

@@ -22,7 +22,7 @@ var ErrInRepo = errors.New("the host is in the repo")
 // any more what they should have, so what was deployed to them is removed. How they are
 // reached is in their record.
 func (c *cycle) addGone(ctx context.Context) error {
-	if c.state == nil || c.result.Commit == nil {
+	if c.state == nil || c.result.Commit == nil && c.opts.Path == "" {
 		return nil
 	}
 	recorded, err := c.state.Hosts()
@@ -37,13 +37,16 @@ func (c *cycle) addGone(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if record == nil {
+		if record == nil || !c.mine(record.Agent) {
 			continue
 		}
 		h := c.newResult(goneHost(name, record))
 		h.Record, h.Gone, h.clean = record, true, record.Clean
 		if h.clean == nil {
-			h.clean = &state.Clean{Since: c.opts.Now().UTC(), Commit: string(c.result.Commit.Hash)}
+			h.clean = &state.Clean{Since: c.opts.Now().UTC()}
+			if c.result.Commit != nil {
+				h.clean.Commit = string(c.result.Commit.Hash)
+			}
 		}
 		if !h.clean.Allowed && c.pruneLimit() == 0 {
 			allowed := *h.clean
@@ -57,7 +60,7 @@ func (c *cycle) addGone(ctx context.Context) error {
 
 // goneHost makes of a record what a directory would have said.
 func goneHost(name string, record *state.Record) layout.Host {
-	h := layout.Host{Name: name, Tree: record.Tree, Containers: container.ContainersState{}}
+	h := layout.Host{Name: name, Tree: record.Tree, Agent: record.Agent, Containers: container.ContainersState{}}
 	for _, key := range slices.Sorted(maps.Keys(record.PreviousState)) {
 		m := record.PreviousState[key]
 		h.Host, h.Runtime = m.Host, m.Container.Runtime

@@ -96,3 +96,26 @@ func TestAnAgentCleansItsOwnHostAndNoOther(t *testing.T) {
 		t.Errorf("web1 runs %q and web2 runs %q, want nothing and web2", a, b)
 	}
 }
+
+func TestAHostIsCleanAlsoWhenThatCannotBeRecordedAtFirst(t *testing.T) {
+	w, m := newMachines(t)
+	w.commit(merged(on("web1", "a", map[string]string{"web": "nginx:1"}), on("web2", "b", nil)), "start")
+	w.cycle()
+	w.repo.Remove("main", "hosts/web1")
+	w.commit(map[string]string{"README.md": "x"}, "Give web1 up\n\nprune: allow")
+	w.repo.RefuseBranch("gitsync/state", "not now")
+	for range 2 {
+		if r := w.fail(); r.Err == nil {
+			t.Error("the refused push is not told")
+		}
+		if got := m.runs("a"); got != "" {
+			t.Fatalf("web1 still runs %q", got)
+		}
+	}
+	w.repo.RefuseBranch("gitsync/state", "")
+	w.cycle()
+	if got := w.repo.Git("ls-tree", "--name-only", "gitsync/state", "hosts/"); strings.Contains(got, "web1") {
+		t.Errorf("on record are %q, want that web1 is not", got)
+	}
+	w.cycle()
+}

@@ -39,6 +39,12 @@ func (c *cycle) load(ctx context.Context) error {
 	}
 	c.forgetFresh()
 	for _, host := range repo.Hosts {
+		if !c.mine(host.Agent) {
+			if err := c.addAgent(ctx, host.Name); err != nil {
+				return err
+			}
+			continue
+		}
 		h := c.newResult(host)
 		if h.Record, err = c.readRecord(ctx, h.Name); err != nil {
 			return err
@@ -48,8 +54,14 @@ func (c *cycle) load(ctx context.Context) error {
 	if err := c.addGone(ctx); err != nil {
 		return err
 	}
+	for _, h := range c.hosts {
+		c.loadSuspensions(ctx, h)
+	}
 	if err := repo.CheckMatched(c.isGone); err != nil {
 		return fmt.Errorf("load %s: %w", c.where(), err)
+	}
+	if err := c.checkAgents(); err != nil {
+		return err
 	}
 	sortHosts(c.hosts)
 	if err := c.loadOthers(ctx); err != nil {
@@ -62,8 +74,12 @@ func (c *cycle) load(ctx context.Context) error {
 		return err
 	}
 	c.guardMoves()
+	if c.only != nil {
+		c.hosts = slices.DeleteFunc(c.hosts, func(h *HostResult) bool { return !c.only[h.Name] })
+	}
 	c.supersedeBusy(ctx)
 	c.announce(ctx)
+	c.begins(ctx)
 	return nil
 }
 
@@ -78,7 +94,7 @@ func (c *cycle) readRecord(ctx context.Context, host string) (*state.Record, err
 	if c.state == nil {
 		return nil, nil
 	}
-	if record := c.freshRecord(host); record != nil {
+	if record, known := c.freshRecord(host); known {
 		return record, nil
 	}
 	record, err := c.state.Record(ctx, host)
@@ -116,18 +132,15 @@ func (c *cycle) isGone(pattern string) bool {
 }
 
 // wholeRepo returns all hosts of the repo when a container leaves one of those that were
-// asked for: it may move to any other.
+// asked for, or comes to one: it may move to any other, or from it.
 func (c *cycle) wholeRepo(ctx context.Context, repo *layout.Repo) (*layout.Repo, error) {
-	leaves := func(h *HostResult) bool {
-		for key := range h.kept() {
-			if h.Host.Containers[key] == nil {
-				return true
-			}
-		}
-		return false
-	}
-	if len(c.opts.Hosts) == 0 || !slices.ContainsFunc(c.hosts, leaves) {
+	if len(c.opts.Hosts) == 0 {
 		return repo, nil
+	}
+	if !slices.ContainsFunc(c.hosts, (*HostResult).leaves) {
+		if comes, err := c.mayCome(ctx); err != nil || !comes {
+			return repo, err
+		}
 	}
 	whole, err := c.loader.Load(ctx, c.tree, layout.Options{DockerHost: c.opts.DockerHost})
 	if err != nil {
@@ -140,7 +153,7 @@ func (c *cycle) wholeRepo(ctx context.Context, repo *layout.Repo) (*layout.Repo,
 // before hosts are deployed: then the stores may be written to.
 func (c *cycle) loadOthers(ctx context.Context) error {
 	tree, ok := c.tree.(hashedTree)
-	if c.settings.Rollout == nil || !ok {
+	if c.settings.Rollout == nil && !c.opts.ReportAll || !ok {
 		return nil
 	}
 	var err error

@@ -16,6 +16,8 @@ import (
 type move struct {
 	// from and to are hosts; this is one of them.
 	from, to string
+	// commit is what the host that it moves from followed last.
+	commit string
 	// arrived says that it runs on the new host.
 	arrived bool
 	// volumes are what stays behind.
@@ -49,7 +51,11 @@ func (c *cycle) findMoves(ctx context.Context, repo *layout.Repo) error {
 		records[name] = record
 		return record, err
 	}
-	for _, h := range c.hosts {
+	others, err := c.mayLeave(repo, byName, recordOf)
+	if err != nil {
+		return err
+	}
+	for _, h := range slices.Concat(c.hosts, others) {
 		for _, key := range slices.Sorted(maps.Keys(h.kept())) {
 			if h.Host.Containers[key] != nil {
 				continue
@@ -65,7 +71,7 @@ func (c *cycle) findMoves(ctx context.Context, repo *layout.Repo) error {
 			if err != nil {
 				return err
 			}
-			m := move{from: h.Name, to: to.Name, arrived: runsThere(there, key), volumes: storage(h.kept()[key])}
+			m := move{from: h.Name, to: to.Name, commit: h.Record.SourceCommit, arrived: runsThere(there, key), volumes: storage(h.kept()[key])}
 			h.addMove(key, m)
 			if target := byName[to.Name]; target != nil && !m.arrived {
 				target.addMove(key, m)
@@ -75,13 +81,92 @@ func (c *cycle) findMoves(ctx context.Context, repo *layout.Repo) error {
 	return nil
 }
 
-// targetOf returns the host that a container moves to: the one that is recorded, or the
-// only other one that gets it now; nil when it does not move.
+// mayLeave returns hosts that others handle, when something new comes to one that this
+// gitsync does: it may come from there. Where each host has a branch of its own that would
+// cost a fetch for each, and is not asked.
+func (c *cycle) mayLeave(repo *layout.Repo, mine map[string]*HostResult, recordOf func(string) (*state.Record, error)) ([]*HostResult, error) {
+	if len(c.opts.Hosts)+len(c.result.Agents) == 0 || c.state == nil || c.state.PerHost() || !slices.ContainsFunc(c.hosts, (*HostResult).gains) {
+		return nil, nil
+	}
+	recorded, err := c.state.Hosts()
+	if err != nil {
+		return nil, err
+	}
+	var others []*HostResult
+	for _, name := range recorded {
+		if mine[name] != nil {
+			continue
+		}
+		record, err := recordOf(name)
+		if err != nil {
+			return nil, err
+		}
+		i := slices.IndexFunc(repo.Hosts, func(h layout.Host) bool { return h.Name == name })
+		switch {
+		case record == nil:
+		case i >= 0:
+			others = append(others, &HostResult{Name: name, Host: repo.Hosts[i], Record: record})
+		case !slices.Contains(repo.Names, name):
+			others = append(others, &HostResult{Name: name, Host: goneHost(name, record), Record: record})
+		}
+	}
+	return others, nil
+}
+
+// mayCome says whether another host had a container that is new on one of those that this
+// gitsync handles. It reads records only, which is cheap beside the whole repo.
+func (c *cycle) mayCome(ctx context.Context) (bool, error) {
+	if c.state == nil || c.state.PerHost() || !slices.ContainsFunc(c.hosts, (*HostResult).gains) {
+		return false, nil
+	}
+	recorded, err := c.state.Hosts()
+	if err != nil {
+		return false, err
+	}
+	for _, name := range recorded {
+		record, err := c.readRecord(ctx, name)
+		if err != nil {
+			return false, err
+		}
+		for _, h := range c.hosts {
+			for key := range h.Host.Containers {
+				if h.Name != name && h.kept()[key] == nil && record != nil && record.PreviousState[key] != nil {
+					return true, nil
+				}
+			}
+		}
+	}
+	return false, nil
+}
+
+// leaves says whether a container is no longer wanted on the host.
+func (h *HostResult) leaves() bool {
+	for key := range h.kept() {
+		if h.Host.Containers[key] == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// gains says whether a container is wanted on the host that it did not have.
+func (h *HostResult) gains() bool {
+	for key := range h.Host.Containers {
+		if h.kept()[key] == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// targetOf returns the host that a container moves to: the one that is recorded, the one
+// whose record says that it came from here, or the only other one that gets it now; nil
+// when it does not move.
 func (c *cycle) targetOf(h *HostResult, key string, hosts []layout.Host, recordOf func(string) (*state.Record, error)) (*layout.Host, error) {
 	var found []*layout.Host
 	for i := range hosts {
 		to := &hosts[i]
-		if to.Name == h.Name || to.Containers[key] == nil || machineKey(to.Host, to.Runtime) == machineKey(h.Host.Host, h.Host.Runtime) {
+		if to.Name == h.Name || to.Containers[key] == nil || machineOf(*to) == machineOf(h.Host) {
 			continue
 		}
 		if h.Record.Moving[key] == to.Name {
@@ -90,6 +175,9 @@ func (c *cycle) targetOf(h *HostResult, key string, hosts []layout.Host, recordO
 		record, err := recordOf(to.Name)
 		if err != nil {
 			return nil, err
+		}
+		if record != nil && record.MovedFrom[key] == (state.Origin{Host: h.Name, Commit: h.Record.SourceCommit}) {
+			return to, nil
 		}
 		if record == nil || record.PreviousState[key] == nil {
 			found = append(found, to)
@@ -140,12 +228,13 @@ func (h *HostResult) desired() container.ContainersState {
 	}
 	desired := h.Host.Containers
 	for key := range h.moving() {
-		if desired[key] == nil {
+		// What an earlier task removed meanwhile is not there to be kept.
+		if kept := h.kept()[key]; desired[key] == nil && kept != nil {
 			desired = maps.Clone(desired)
 			if desired == nil {
 				desired = container.ContainersState{}
 			}
-			desired[key] = h.kept()[key]
+			desired[key] = kept
 		}
 	}
 	return desired
@@ -163,6 +252,22 @@ func (h *HostResult) moving() map[string]string {
 		}
 	}
 	return moving
+}
+
+// movedFrom says which containers came from another host. That one may be away, and
+// finds out from it when it returns; it holds until a commit is deployed there.
+func (h *HostResult) movedFrom() map[string]state.Origin {
+	from, runs := map[string]state.Origin{}, h.deployment.ToExported().PreviousState
+	if h.Record != nil {
+		maps.Copy(from, h.Record.MovedFrom)
+	}
+	for key, m := range h.moves {
+		if m.to == h.Name {
+			from[key] = state.Origin{Host: m.from, Commit: m.commit}
+		}
+	}
+	maps.DeleteFunc(from, func(key string, _ state.Origin) bool { return runs[key] == nil })
+	return from
 }
 
 // moveTexts says for a plan what moves, from where and to where.
@@ -188,7 +293,7 @@ func (c *cycle) arrivals() []*HostResult {
 	for _, h := range c.hosts {
 		var next *HostResult
 		for key, m := range h.moves {
-			if m.from != h.Name || m.arrived || h.waitsForTurn || !runsThere(c.freshRecord(m.to), key) {
+			if there, _ := c.freshRecord(m.to); m.from != h.Name || m.arrived || h.waitsForTurn || !runsThere(there, key) {
 				continue
 			}
 			if next == nil {
@@ -206,10 +311,11 @@ func (c *cycle) arrivals() []*HostResult {
 	return again
 }
 
-// freshRecord returns the record that a task of this process wrote last; nil when it is
-// on the state branch already.
-func (c *cycle) freshRecord(host string) *state.Record {
+// freshRecord returns the record that a task of this process wrote last, nil when it
+// dropped it. It is not known when it is on the state branch already.
+func (c *cycle) freshRecord(host string) (record *state.Record, known bool) {
 	c.tasks.mu.Lock()
 	defer c.tasks.mu.Unlock()
-	return c.tasks.fresh[host]
+	record, known = c.tasks.fresh[host]
+	return record, known
 }

@@ -2,8 +2,11 @@ package sync_test
 
 import (
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/rs/zerolog"
 
 	"github.com/gitsync/gitsync/container"
 	"github.com/gitsync/gitsync/sync"
@@ -92,5 +95,107 @@ func TestWhatManyHostsHaveDoesNotMove(t *testing.T) {
 	w.cycle()
 	if got := m.runs("a"); got != "web xx" {
 		t.Errorf("web1 runs %q", got)
+	}
+}
+
+func TestAMoveConvergesWhenTheHostItLeavesWasAway(t *testing.T) {
+	w, m := newMachines(t)
+	w.commit(merged(on("web1", "a", map[string]string{"db": "pg:1"}), on("web2", "b", nil)), "start")
+	w.cycle()
+	m.lose("a")
+	w.commit(merged(on("web1", "a", nil), on("web2", "b", map[string]string{"db": "pg:1"})), "Move db")
+	w.fail()
+	if got := m.runs("b"); got != "db" {
+		t.Fatalf("web2 runs %q, want db", got)
+	}
+	// Other commits land meanwhile, and another process takes over.
+	w.commit(on("web2", "b", map[string]string{"db": "pg:2"}), "Update db")
+	w.wait(time.Hour)
+	w.fail()
+	w.open(w.repo.Dir)
+	w.wait(time.Hour)
+	w.fail()
+	m.find("a")
+	w.wait(time.Hour)
+	if got := hostNamed(t, w.syncer.Plan(t.Context()), "web1").Plan.String(); !strings.Contains(got, "it has moved to web2") {
+		t.Errorf("the plan is\n%s\nwant that it has moved", got)
+	}
+	w.cycle()
+	if a, b := m.runs("a"), m.runs("b"); a != "" || b != "db" {
+		t.Errorf("web1 runs %q and web2 runs %q, want nothing and db", a, b)
+	}
+}
+
+func TestAnAgentThatWasAwayLearnsThatAContainerMoved(t *testing.T) {
+	w, m := newMachines(t)
+	w.commit(merged(on("web1", "a", map[string]string{"db": "pg:1"}), on("web2", "b", nil)), "start")
+	w.cycle()
+	w.commit(merged(on("web1", "a", nil), on("web2", "b", map[string]string{"db": "pg:1"})), "Move db")
+	for _, host := range []string{"web2", "web1"} {
+		w.opts.Hosts = []string{host}
+		w.open(w.repo.Dir)
+		w.cycle()
+	}
+	if a, b := m.runs("a"), m.runs("b"); a != "" || b != "db" {
+		t.Errorf("web1 runs %q and web2 runs %q, want nothing and db", a, b)
+	}
+}
+
+// What was a move once explains no removal later.
+func TestAContainerThatMovedOnceIsGuardedOnItsOldHost(t *testing.T) {
+	w, m := newMachines(t)
+	db := map[string]string{"db": "pg:1"}
+	w.commit(merged(on("web1", "a", db), on("web2", "b", nil)), "start")
+	w.cycle()
+	w.commit(merged(on("web1", "a", nil), on("web2", "b", db)), "Move db")
+	w.cycle()
+	w.commit(on("web1", "a", db), "A second db")
+	w.cycle()
+	w.commit(on("web1", "a", nil), "A mistake")
+	w.fail()
+	if got := m.runs("a"); got != "db" {
+		t.Errorf("web1 runs %q, want that the removal is held back", got)
+	}
+}
+
+// A move is planned while an earlier task still removes the container.
+func TestAMoveOfWhatIsGoneByNowIsACreation(t *testing.T) {
+	w, m := newMachines(t, patient)
+	web := map[string]string{"web": "nginx:1"}
+	w.commit(merged(on("web1", "a", map[string]string{"web": "nginx:1", "db": "pg:1"}), on("web2", "b", nil)), "start")
+	w.cycle()
+	w.open(w.repo.Dir)
+	var seenA, seenB atomic.Int64
+	m.seen = func(address string) {
+		switch address {
+		case "a":
+			seenA.Add(1)
+		case "b":
+			seenB.Add(1)
+		}
+	}
+	m.hang("a")
+	m.lose("b")
+	w.commit(on("web1", "a", web), "No db")
+	var web1Fails atomic.Bool
+	log := zerolog.New(writerFunc(func(p []byte) (int, error) {
+		if strings.Contains(string(p), `"level":"error"`) && strings.Contains(string(p), `"host":"web1"`) {
+			web1Fails.Store(true)
+		}
+		return len(p), nil
+	}))
+	stop := w.daemonIn(log.WithContext(t.Context()), 30*time.Millisecond)
+	defer stop()
+	eventually(t, "the removal has begun", func() bool { return seenA.Load() > 0 && seenB.Load() > 0 })
+	before := seenB.Load()
+	w.commit(on("web2", "b", map[string]string{"db": "pg:1"}), "db on web2")
+	eventually(t, "the next commit is handled", func() bool { return seenB.Load() > before })
+	m.find("a")
+	eventually(t, "db is removed", func() bool { return m.runs("a") == "web" })
+	m.find("b")
+	w.commit(on("web2", "b", map[string]string{"db": "pg:2"}), "Another db")
+	eventually(t, "db is created", func() bool { return m.runs("b") == "db" })
+	if web1Fails.Load() {
+		t.Error("web1 failed, where nothing is to be done")
 	}
 }

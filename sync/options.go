@@ -20,8 +20,14 @@ type Options struct {
 	StateBranch string
 	// Path is a directory to read instead of the branch, for plans only.
 	Path string
+	// Offline asks no host anything: what the state branch says is taken for what is
+	// there and runs. For plans only.
+	Offline bool
 	// Hosts are the hosts to handle, by names or globs; empty means all.
 	Hosts []string
+	// Local says that the hosts are this machine: only then those whose gitsyncs run on
+	// them (agent: true) are handled, and only where Hosts names them.
+	Local bool
 	// DockerHost is this machine's engine, for hosts that name none: it tells which
 	// hosts are one machine. Empty means the default socket.
 	DockerHost string
@@ -32,15 +38,21 @@ type Options struct {
 	// Connector opens the hosts' runtimes; container.Connect by default. Runtimes
 	// are kept open between cycles.
 	Connector container.Connector
+	// Reporter, when set, is told of the fleet when a new commit is seen, and after each
+	// cycle.
+	Reporter Reporter
+	// ReportAll tells of the hosts too that other gitsyncs handle, by their records.
+	ReportAll bool
 	// Progress, when set, is told how far pulls are.
 	Progress func(runtime.PullProgress)
 	// Parallel is how many hosts are handled at once; 32 by default.
 	Parallel int
 	// CheckTimeout bounds the look at a host; 1 min by default.
 	CheckTimeout time.Duration
-	// FilesInterval is how often config files are read back from the hosts when
-	// nothing else asks for it; 5 min by default.
-	FilesInterval time.Duration
+	// DriftInterval is how often a host is looked at completely, settings and config files
+	// included, when nothing else asks for it and host.yaml says nothing, give or take a
+	// tenth; 5 min by default.
+	DriftInterval time.Duration
 	// Patience is how long Run waits for slow hosts at least, before it begins the next
 	// cycle beside them; 5 s by default.
 	Patience time.Duration
@@ -54,6 +66,9 @@ type Options struct {
 	AllowPrune bool
 	// RetryNow tries failed updates at once, without their pause.
 	RetryNow bool
+	// RepairNow puts drift right that is only to be reported, or that somebody fights
+	// about.
+	RepairNow bool
 	// Now is the clock; time.Now by default.
 	Now func() time.Time
 }
@@ -77,8 +92,8 @@ func (o *Options) withDefaults() error {
 	if o.CheckTimeout <= 0 {
 		o.CheckTimeout = time.Minute
 	}
-	if o.FilesInterval <= 0 {
-		o.FilesInterval = 5 * time.Minute
+	if o.DriftInterval <= 0 {
+		o.DriftInterval = 5 * time.Minute
 	}
 	if o.Patience <= 0 {
 		o.Patience = 5 * time.Second

@@ -2,7 +2,6 @@ package sync
 
 import (
 	"context"
-	"time"
 
 	"github.com/gitsync/gitsync/container"
 )
@@ -14,7 +13,7 @@ func (c *cycle) plan(_ context.Context, h *HostResult) error {
 		for _, change := range p.Changes {
 			if change.Kind == container.Recover {
 				// Its config files are looked at again when that is done.
-				h.memory.filesAt = time.Time{}
+				c.lookAgain(h)
 			}
 		}
 	}

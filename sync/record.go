@@ -126,10 +126,14 @@ func (c *cycle) recordOf(h *HostResult, failures map[string]state.FailedUpdate) 
 	record := &state.Record{
 		SourceCommit:  h.source(),
 		Tree:          h.Host.Tree,
+		Agent:         h.Host.Agent,
 		DeployedAt:    c.opts.Now(),
 		Failures:      failures,
 		Moving:        h.moving(),
-		PreviousState: h.deployment.ToExported().PreviousState,
+		Drift:         c.driftOf(h, failures),
+		Repairs:       c.repairsOf(h, failures),
+		MovedFrom:     h.movedFrom(),
+		PreviousState: h.deployed(),
 	}
 	old := h.Record
 	if old == nil {
@@ -191,6 +195,10 @@ func (c *cycle) recordOfSilent(h *HostResult) *state.Record {
 // recordOfGone returns the record of a host that is no longer in the repo: none once it
 // is clean; until then it tells what is left to do.
 func (c *cycle) recordOfGone(h *HostResult, failures map[string]state.FailedUpdate) (record *state.Record, changed bool) {
+	if h.Record == nil {
+		// It was cleaned while this task waited for its turn.
+		return nil, false
+	}
 	record = &state.Record{}
 	*record = *h.Record
 	record.Clean = h.clean
@@ -221,7 +229,7 @@ func changes(h *HostResult) bool {
 	return false
 }
 
-// details has a line for each change of a host.
+// details has a line for each change of a host, and for drift that is left there.
 func details(h *HostResult) []string {
 	var lines []string
 	failed := map[string]string{}
@@ -240,10 +248,11 @@ func details(h *HostResult) []string {
 				line += ": failed: " + why
 				delete(failed, change.Container)
 			}
-			if change.Kind != container.Hold {
+			if change.Kind != container.Hold && change.Kind != container.Suspended {
 				lines = append(lines, line)
 			}
 		}
+		lines = append(lines, driftDetails(h.Name, p.Drift)...)
 	}
 	for _, key := range slices.Sorted(maps.Keys(failed)) {
 		lines = append(lines, strings.TrimSuffix(h.Name+"/"+key, "/")+": failed: "+failed[key])

@@ -20,7 +20,9 @@ func (c *cycle) report(ctx context.Context) {
 	if c.result.Commit != nil {
 		commit = c.result.Commit.Hash.Short()
 	}
-	c.reportRollout(log, commit)
+	if c.only == nil {
+		c.reportRollout(log, commit)
+	}
 	if len(c.result.Busy) > 0 {
 		log.Debug().Strs("hosts", c.result.Busy).Msg("going on without hosts that are still at work")
 	}
@@ -100,7 +102,7 @@ func (c *cycle) reportError(log *zerolog.Logger, h *HostResult, err error) {
 	}
 	event := log.Error()
 	switch {
-	case (errors.Is(err, container.ErrHeld) || h.Gone && h.Record.Clean != nil && errors.Is(err, container.ErrBlocked)) && !c.result.Moved:
+	case (errors.Is(err, container.ErrHeld) || h.Gone && h.Record != nil && h.Record.Clean != nil && errors.Is(err, container.ErrBlocked)) && !c.result.Moved:
 		event = log.Debug()
 	case errors.Is(err, container.ErrHeld):
 		event = log.Warn()

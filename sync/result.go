@@ -18,6 +18,8 @@ type Result struct {
 	Commit *gitrepo.Commit
 	// Path is the directory that was read instead of a commit.
 	Path string
+	// Offline says that no host was asked: what is recorded was taken for what is there.
+	Offline bool
 	// Moved says that the commit is not the one of the last cycle.
 	Moved bool
 	// Hosts are in the order of their names. A host that was slow in an earlier cycle
@@ -25,6 +27,8 @@ type Result struct {
 	Hosts []*HostResult
 	// Busy are hosts that are still at work, which the cycle did not wait for.
 	Busy []string
+	// Agents are the hosts that a gitsync on them handles, and this one does not.
+	Agents []AgentHost
 	// Invalid are the hosts that do not validate. They are left as they are.
 	Invalid []string
 	// Mistakes are those of the invalid hosts, and of groups that no host names.
@@ -64,7 +68,12 @@ type HostResult struct {
 	Gone bool
 	// Record is what the state branch said before; nil when it had nothing.
 	Record *state.Record
-	// Checked says that the host answered.
+	// Suspended are the suspensions in force, by container; the key "" is the host.
+	Suspended state.Suspensions
+	// Quiet says that the host was not asked: its events are watched, there were none, and
+	// there was nothing to do.
+	Quiet bool
+	// Checked says that the host answered, or was not to be asked.
 	Checked bool
 	// Current is what the look found.
 	Current container.Current
@@ -86,9 +95,13 @@ type HostResult struct {
 	moves map[string]move
 	// blocked says which containers must not be created here, and why.
 	blocked map[string]string
-	// handled says that the host had its turn in this cycle, and waitsForTurn that it
-	// is only kept up as it is.
+	// handled says that the host was begun in this cycle, and waitsForTurn that it is
+	// only kept up as it is.
 	handled, waitsForTurn bool
+	// turn is its place in a roll-out, and seen says that the roll-out knows that it
+	// answered, or that it will not.
+	turn *turn
+	seen bool
 }
 
 // Converged says whether everything is as the repo says.

@@ -123,6 +123,14 @@ func nextTurn(settings layout.Rollout, hosts []turnState, now time.Time) (turn [
 // With a roll-out the hosts that a commit changes take their turns, beside all others.
 // Containers that have moved are removed in the end from where they were.
 func (c *cycle) onHosts(ctx context.Context, steps []hostStep) {
+	if c.only != nil {
+		for _, h := range c.hosts {
+			// A turn comes with the cycles that all hosts take part in.
+			h.waitsForTurn = c.settings.Rollout != nil && h.pending()
+		}
+		c.handle(ctx, c.hosts, steps)
+		return
+	}
 	var free []*HostResult
 	turns := map[string]*HostResult{}
 	for _, h := range c.hosts {
@@ -158,46 +166,6 @@ func (c *cycle) takesTurn(h *HostResult) bool {
 // pending says whether the host does not follow the commit yet.
 func (h *HostResult) pending() bool { return h.Record == nil || h.Record.Tree != h.Host.Tree }
 
-// rollOut lets hosts follow turn by turn. Those whose turn does not come in this
-// cycle are kept up as they are.
-func (c *cycle) rollOut(ctx context.Context, turns map[string]*HostResult, steps []hostStep) {
-	var settled []*HostResult
-	for _, h := range turns {
-		if !h.pending() {
-			settled = append(settled, h)
-		}
-	}
-	c.handle(ctx, settled, steps)
-	for ctx.Err() == nil && !c.isLeft() {
-		turn, status := nextTurn(*c.settings.Rollout, c.turnStates(turns), c.opts.Now())
-		c.result.Rollout = &status
-		var now []*HostResult
-		for _, name := range turn {
-			if h := turns[name]; h != nil {
-				now = append(now, h)
-			}
-		}
-		if len(now) == 0 {
-			break
-		}
-		c.handle(ctx, now, steps)
-	}
-	if c.isLeft() {
-		return
-	}
-	if status := c.result.Rollout; status != nil && len(status.Waiting) == 0 && len(status.Failed) == 0 {
-		c.result.Rollout = nil
-	}
-	var rest []*HostResult
-	for _, h := range turns {
-		if !h.handled {
-			h.waitsForTurn = true
-			rest = append(rest, h)
-		}
-	}
-	c.handle(ctx, rest, steps)
-}
-
 // turnStates says how far the hosts are that take part: from this cycle, or, for those
 // that others handle, from their records.
 func (c *cycle) turnStates(turns map[string]*HostResult) []turnState {
@@ -218,13 +186,21 @@ func (c *cycle) turnStates(turns map[string]*HostResult) []turnState {
 
 // handledTurn is what this cycle tells of a host.
 func (c *cycle) handledTurn(h *HostResult) turnState {
-	s := turnState{name: h.Name, mine: true, older: !h.pending() && !c.follows(h.Record), pending: h.pending() && !h.handled}
+	ended := h.ended()
+	c.tasks.mu.Lock()
+	defer c.tasks.mu.Unlock()
+	s := turnState{name: h.Name, mine: true, older: !h.pending() && !c.follows(h.Record), pending: h.pending()}
 	if h.Record != nil {
 		s.since = h.Record.DeployedAt
 	}
-	if h.handled {
+	switch {
+	case !h.handled:
+	case !ended:
+		s.unreachable = !h.looked
+		s.failed = !s.pending && len(withoutHost(h.known())) > 0
+	default:
 		s.failed = c.spoilt(h)
-		s.unreachable = !h.Checked
+		s.unreachable = !h.Checked && !h.Quiet
 		s.pending = h.pending() && s.unreachable
 		if h.pending() {
 			s.since = c.opts.Now()

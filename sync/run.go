@@ -22,23 +22,70 @@ const (
 // to an orderly end then. A cycle does not wait for hosts that take longer than the
 // schedule has it: they go on beside the next ones. It returns nil.
 func (s *Syncer) Run(ctx context.Context, schedule Schedule) error {
+	watches := newWatches(s)
 	defer s.finish(ctx)
+	defer watches.all.Wait()
 	next := schedule.first(s.opts.Now())
 	for {
-		timer := time.NewTimer(next.Sub(s.opts.Now()))
-		select {
-		case <-ctx.Done():
-			timer.Stop()
+		switch s.await(ctx, next, watches) {
+		case awaitedEnd:
 			return nil
-		case <-timer.C:
+		case awaitedLook:
+			next = s.lookAtDue(ctx, next, watches)
+			continue
 		}
 		due := schedule.next(s.opts.Now())
-		result := s.cycle(ctx, func(c *cycle) { c.leaveAt = later(due, s.opts.Now().Add(s.opts.Patience)) })
+		result := s.cycle(ctx, func(c *cycle) { c.watches, c.leaveAt = watches, due })
 		if len(result.Busy) == 0 {
 			due = schedule.next(s.opts.Now())
 		}
 		next = result.next(due, s.opts.Now())
 	}
+}
+
+// awaited is what came first.
+type awaited int
+
+const (
+	awaitedEnd awaited = iota
+	awaitedCycle
+	awaitedLook
+)
+
+// await waits until a cycle is due, by the schedule or since it was asked for, or a look
+// at a host that no commit asks for.
+func (s *Syncer) await(ctx context.Context, next time.Time, w *watches) awaited {
+	for {
+		at, what := next, awaitedCycle
+		if due := s.due(); !due.IsZero() && due.Before(at) {
+			at, what = due, awaitedLook
+		}
+		timer := time.NewTimer(at.Sub(s.opts.Now()))
+		select {
+		case <-ctx.Done():
+			what = awaitedEnd
+		case <-s.wake:
+			what = awaitedCycle
+		case <-timer.C:
+		case <-w.asked:
+			timer.Stop()
+			continue
+		}
+		timer.Stop()
+		return what
+	}
+}
+
+// lookAtDue runs a cycle for the hosts that are due for a look, with the commit that is
+// there. It returns when the next one of the schedule comes.
+func (s *Syncer) lookAtDue(ctx context.Context, next time.Time, w *watches) time.Time {
+	only := s.dueHosts()
+	if len(only) == 0 {
+		return next
+	}
+	result := s.cycle(ctx, func(c *cycle) { c.only, c.watches, c.leaveAt = only, w, s.opts.Now() })
+	s.postpone(only)
+	return result.next(next, s.opts.Now())
 }
 
 func later(a, b time.Time) time.Time {
@@ -57,6 +104,7 @@ func (s *Syncer) finish(ctx context.Context) {
 	if err := c.flush(ctx); err != nil {
 		zerolog.Ctx(ctx).Error().Err(err).Msg("the last cycle is not recorded")
 	}
+	c.tell(ctx)
 }
 
 // next says when the next cycle should come: at once when a newer commit is there, soon

@@ -17,6 +17,7 @@ const maxSubject = 120
 // subject is the line that git log --oneline shows: a sentence of the deployment
 // diary.
 func subject(commit string, hosts []*HostResult, records map[string]*state.Record) string {
+	hosts = withoutOnlyDrift(hosts, records)
 	names := make([]string, 0, len(hosts))
 	var changes []container.Change
 	var failed []string
@@ -25,7 +26,7 @@ func subject(commit string, hosts []*HostResult, records map[string]*state.Recor
 		names = append(names, h.Name)
 		for _, p := range h.Plan.Hosts {
 			for _, change := range p.Changes {
-				if change.Kind != container.Hold {
+				if change.Kind != container.Hold && change.Kind != container.Suspended {
 					changes = append(changes, change)
 				}
 			}
@@ -49,6 +50,8 @@ func subject(commit string, hosts []*HostResult, records map[string]*state.Recor
 		text = fmt.Sprintf("Lose %s: %s", where, strings.Join(failed, "; "))
 	case len(changes) == 0 && len(failed) == 0 && all(hosts, func(h *HostResult) bool { _, lost := h.hostFailure(); return lost }):
 		text = fmt.Sprintf("Find %s again: no container changes", where)
+	case len(changes) == 0 && all(hosts, func(h *HostResult) bool { return onlyDrift(h.Record, records[h.Name]) }):
+		text = driftSubject(where, hosts, records)
 	case allFailWith(hosts, container.ErrSuperseded):
 		text = fmt.Sprintf("Give way to a newer commit than %s on %s", commit, where)
 	case allFailWith(hosts, context.Canceled):
@@ -138,7 +141,8 @@ func summary(changes []container.Change) string {
 	var parts []string
 	for _, kind := range []container.Kind{
 		container.Create, container.Replace, container.Restart, container.Reload, container.Configure, container.Start,
-		container.Rename, container.Move, container.Remove, container.Recover, container.Finish, container.Forget, container.Blocked,
+		container.Adjust, container.Unpause, container.Rename, container.Move, container.Remove, container.Recover, container.Finish,
+		container.Forget, container.Blocked,
 	} {
 		var keys []string
 		for _, c := range changes {

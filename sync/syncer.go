@@ -9,6 +9,7 @@ import (
 
 	"github.com/gitsync/gitsync/gitrepo"
 	"github.com/gitsync/gitsync/layout"
+	"github.com/gitsync/gitsync/report"
 	"github.com/gitsync/gitsync/state"
 )
 
@@ -31,7 +32,12 @@ type Syncer struct {
 	unsaved    map[string]*HostResult
 	unrecorded map[string][]string
 
+	// fleet is what is known of the hosts, for the reporter.
+	fleet map[string]report.Host
+
 	tasks tasks
+	// wake holds a value when the next cycle should begin at once.
+	wake chan struct{}
 }
 
 // memory is what is known of a host from earlier cycles of this process.
@@ -49,11 +55,8 @@ type memory struct {
 	// since is when the first of them failed.
 	since time.Time
 	// next is when a host that failed is tried again.
-	next time.Time
-	// filesAt is when config files were last read back, and filesTree the host's
-	// tree at that time.
-	filesAt   time.Time
-	filesTree string
+	next  time.Time
+	looks looks
 }
 
 // New returns a syncer. Nothing is read from the network yet.
@@ -66,7 +69,7 @@ func New(opts Options) (*Syncer, error) {
 	s := &Syncer{
 		opts: opts, loader: layout.NewLoader(), connections: newConnections(opts.Connector),
 		hosts: map[string]*memory{}, unsaved: map[string]*HostResult{}, unrecorded: map[string][]string{},
-		tasks: newTasks(opts.Parallel),
+		fleet: map[string]report.Host{}, tasks: newTasks(opts.Parallel), wake: make(chan struct{}, 1),
 	}
 	if opts.Remote == nil {
 		return s, nil
@@ -104,6 +107,8 @@ func (s *Syncer) History(ctx context.Context, limit int) ([]state.Entry, error) 
 }
 
 func (s *Syncer) memory(host string) *memory {
+	s.tasks.mu.Lock()
+	defer s.tasks.mu.Unlock()
 	m, ok := s.hosts[host]
 	if !ok {
 		m = &memory{busy: make(chan struct{}, 1)}

@@ -47,8 +47,8 @@ type task struct {
 	// superseded is closed when a newer commit changes the host.
 	superseded    chan struct{}
 	supersedeOnce stdsync.Once
-	// begun says that the host was worked on.
-	begun bool
+	// begun says that the host was worked on, and looked that it has answered.
+	begun, looked bool
 	// outcome is what is to be recorded.
 	outcome
 }
@@ -159,6 +159,9 @@ func (c *cycle) slot(ctx context.Context, h *HostResult) (release func()) {
 func (c *cycle) end(h *HostResult) {
 	if !c.planOnly {
 		h.outcome = c.outcomeOf(h)
+		if !h.Quiet {
+			c.settle(h)
+		}
 	}
 	t := &c.tasks
 	t.mu.Lock()
@@ -175,6 +178,8 @@ func (c *cycle) end(h *HostResult) {
 	case t.ended <- struct{}{}:
 	default:
 	}
+	// Events that came while it was at work ask for a look.
+	c.watches.wake()
 }
 
 // handle does the steps for some hosts at once, and waits for them, or until the cycle
@@ -184,6 +189,11 @@ func (c *cycle) handle(ctx context.Context, hosts []*HostResult, steps []hostSte
 		h.handled = true
 		c.start(ctx, h, steps)
 	}
+	c.await(hosts)
+}
+
+// await waits for hosts, or until the cycle leaves those behind that are slow.
+func (c *cycle) await(hosts []*HostResult) {
 	for _, h := range hosts {
 		select {
 		case <-h.done:

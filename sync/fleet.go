@@ -1,0 +1,223 @@
+package sync
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/gitsync/gitsync/container"
+	"github.com/gitsync/gitsync/layout"
+	"github.com/gitsync/gitsync/report"
+	"github.com/gitsync/gitsync/state"
+)
+
+// Reporter tells the outside what became of commits. Tell must not wait, and cannot fail.
+type Reporter interface {
+	Tell(ctx context.Context, f report.Fleet)
+}
+
+// know remembers what a task came to on its host, for the fleet: what does not look at the
+// host, or was told to stop, leaves what is known.
+func (c *cycle) know(h *HostResult) {
+	known := c.fleet[h.Name]
+	known.Name = h.Name
+	switch {
+	case h.Quiet, !h.Waiting.IsZero():
+		known.Drift = unrepaired(known.Drift)
+	case h.Gone && h.changed && h.record == nil:
+		delete(c.fleet, h.Name)
+		return
+	case errors.Is(h.Err, context.Canceled):
+		known.Phase = report.Working
+	default:
+		known = c.hostOf(h)
+	}
+	c.fleet[h.Name] = known
+}
+
+// hostOf makes what is told of a host.
+func (c *cycle) hostOf(h *HostResult) report.Host {
+	host := report.Host{Name: h.Name, Phase: report.Deployed, Suspended: h.suspendedReasons()}
+	record := h.Record
+	if h.changed {
+		record = h.record
+	}
+	if record != nil {
+		host.Deployed, host.DeployedAt = record.SourceCommit, record.DeployedAt
+	}
+	if _, since := c.troubleOf(h); !since.IsZero() {
+		host.Since = since
+	}
+	for _, err := range flatten(h.Err) {
+		var failure *container.Failure
+		switch {
+		case errors.Is(err, container.ErrSuperseded):
+			host.Phase = report.Working
+			continue
+		case errors.As(err, &failure):
+			host.Problems = append(host.Problems, report.Problem{Container: failure.Container, Text: firstLine(failure.Err)})
+			host.Phase = report.Failed
+		default:
+			host.Problems = append(host.Problems, report.Problem{Text: strings.TrimPrefix(firstLine(err), "host "+h.Name+": ")})
+			if host.Phase = report.Failed; !h.Checked {
+				host.Phase = report.Away
+			}
+		}
+		if f, ok := h.failures[keyOf(failure)]; ok && !f.Since.IsZero() && (host.Since.IsZero() || f.Since.Before(host.Since)) {
+			host.Since = f.Since
+		}
+	}
+	if host.Phase == report.Deployed && h.waitsForTurn && h.pending() {
+		host.Phase = report.Working
+	}
+	host.Drift = driftTold(h)
+	return host
+}
+
+func keyOf(f *container.Failure) string {
+	if f == nil {
+		return ""
+	}
+	return f.Container
+}
+
+// driftTold is the drift of a host as it is told: with what was repaired just now.
+func driftTold(h *HostResult) []report.Drift {
+	var told []report.Drift
+	for _, d := range h.drifted() {
+		_, failed := h.failures[d.Container]
+		for _, drift := range d.Drift {
+			told = append(told, report.Drift{
+				Container: d.Container, Field: drift.Field, Wanted: drift.Wanted, Found: drift.Found,
+				Repaired: drift.Repair && !failed,
+				Fought:   !drift.Repair && strings.HasPrefix(d.Left, foughtPrefix),
+			})
+		}
+	}
+	return told
+}
+
+func unrepaired(drift []report.Drift) []report.Drift {
+	return slices.DeleteFunc(slices.Clone(drift), func(d report.Drift) bool { return d.Repaired })
+}
+
+// suspendedReasons says of what is suspended why, in the person's own words where there
+// are any.
+func (h *HostResult) suspendedReasons() map[string]string {
+	if len(h.Suspended) == 0 {
+		return nil
+	}
+	reasons := map[string]string{}
+	for key, s := range h.Suspended {
+		if reasons[key] = s.Reason; s.Reason == "" {
+			reasons[key] = SuspensionText(s)
+		}
+	}
+	return reasons
+}
+
+// tell hands what is known of the fleet over, to whoever tells it.
+func (c *cycle) tell(ctx context.Context) {
+	if c.opts.Reporter == nil || c.planOnly || c.commit == nil {
+		return
+	}
+	f := report.Fleet{Commit: string(c.commit.Hash), Subject: c.commit.Subject, When: c.opts.Now()}
+	// What heals by itself is no news of the commit.
+	if err := c.result.Err; err != nil && React(err) != Retry && ctx.Err() == nil {
+		f.Err = firstLine(err)
+	}
+	hosts := maps.Clone(c.fleet)
+	maps.Copy(hosts, c.others())
+	busy := c.busyHosts()
+	for name := range busy {
+		if host, ok := hosts[name]; ok {
+			host.Phase, host.Problems = report.Working, nil
+			hosts[name] = host
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(hosts)) {
+		f.Hosts = append(f.Hosts, hosts[name])
+	}
+	c.opts.Reporter.Tell(ctx, f)
+}
+
+// begins brings the fleet up to date with what was loaded: hosts that came and went, those
+// that do not validate, and those that a new commit changes. It says so at once, since the
+// deployment may take its time.
+func (c *cycle) begins(ctx context.Context) {
+	if c.opts.Reporter == nil || c.planOnly || c.only != nil {
+		return
+	}
+	there := map[string]bool{}
+	for _, name := range c.result.Invalid {
+		there[name] = true
+		host := report.Host{Name: name, Phase: report.Invalid, Deployed: c.fleet[name].Deployed, DeployedAt: c.fleet[name].DeployedAt}
+		for _, m := range c.result.mistakes[name] {
+			host.Problems = append(host.Problems, report.Problem{Text: m.Error()})
+		}
+		c.fleet[name] = host
+	}
+	for _, h := range c.hosts {
+		there[h.Name] = true
+		known, ok := c.fleet[h.Name]
+		if ok && !c.result.Moved {
+			continue
+		}
+		known.Name, known.Drift = h.Name, unrepaired(known.Drift)
+		if h.Record != nil {
+			known.Deployed, known.DeployedAt = h.Record.SourceCommit, h.Record.DeployedAt
+		}
+		if !ok || h.pending() || known.Phase == report.Invalid {
+			known.Phase, known.Problems = report.Working, nil
+		}
+		c.fleet[h.Name] = known
+	}
+	maps.DeleteFunc(c.fleet, func(name string, _ report.Host) bool { return !there[name] })
+	if c.result.Moved {
+		c.tell(ctx)
+	}
+}
+
+// others are the hosts of the repo that other gitsyncs handle, by their records; none
+// unless this one tells of all.
+func (c *cycle) others() map[string]report.Host {
+	if !c.opts.ReportAll || c.trees == nil {
+		return nil
+	}
+	others := map[string]report.Host{}
+	for _, name := range c.names {
+		if layout.Selects(c.opts.Hosts, name) {
+			continue
+		}
+		others[name] = recordedHost(name, c.records[name], c.trees[name])
+	}
+	return others
+}
+
+// recordedHost is what a record tells of a host.
+func recordedHost(name string, record *state.Record, tree string) report.Host {
+	host := report.Host{Name: name, Phase: report.Working}
+	if record == nil {
+		return host
+	}
+	host.Deployed, host.DeployedAt = record.SourceCommit, record.DeployedAt
+	if record.Tree == tree {
+		host.Phase = report.Deployed
+	}
+	for _, key := range sortedFailures(record) {
+		f := record.Failures[key]
+		host.Problems = append(host.Problems, report.Problem{Container: key, Text: f.Error})
+		switch {
+		case key == "" && !f.Since.IsZero():
+			host.Phase = report.Away
+		case host.Phase != report.Away:
+			host.Phase = report.Failed
+		}
+	}
+	for _, d := range record.Drift {
+		host.Drift = append(host.Drift, report.Drift{Container: d.Container, Field: d.Field, Wanted: d.Wanted, Found: d.Found})
+	}
+	return host
+}
