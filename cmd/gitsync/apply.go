@@ -15,7 +15,9 @@ func newApplyCommand(s *settings) *cobra.Command {
 		Use:   "apply --repo URL",
 		Short: "Deploy now, once, without waiting for anything",
 		Long: `apply runs one cycle at once, as run --once does. Updates that failed before are
-tried again now, whatever their pause. It may be used while run is at work elsewhere.
+tried again now, whatever their pause. Drift is repaired now, also where the policy is
+to report it only, and where somebody undid the repairs; what is suspended is left alone.
+It may be used while run is at work elsewhere.
 
 EXIT STATUS
   0  everything is as the repo says
@@ -28,6 +30,7 @@ EXIT STATUS
 		},
 	}
 	s.addRepoFlags(cmd.Flags())
+	s.addReachFlags(cmd.Flags())
 	addAllowPrune(cmd, &allowPrune)
 	return cmd
 }
@@ -41,8 +44,11 @@ func runApply(ctx context.Context, s *settings, allowPrune bool, stderr *os.File
 	if err != nil {
 		return err
 	}
+	if err := s.findAgentHost(ctx); err != nil {
+		return err
+	}
 	syncer, closeSyncer, err := s.openSyncer("", false, newProgress(newTerminal(stderr)).report(), func(o *sync.Options) {
-		o.AllowPrune, o.RetryNow = allowPrune, true
+		o.AllowPrune, o.RetryNow, o.RepairNow = allowPrune, true, true
 	})
 	if err != nil {
 		return err

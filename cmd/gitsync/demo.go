@@ -15,9 +15,9 @@ func newDemoCommand() *cobra.Command {
 		Use:   "demo",
 		Short: "Take a tour on this machine",
 		Long: `demo makes a Git repo from the example, deploys it to this machine's Docker, changes
-it by a commit, breaks a container by hand and lets gitsync repair it, shows the
-history, and removes all of it again. It needs no network. Without Docker it uses
-the memory runtime, and says so.
+it by a commit, breaks a container by hand and lets gitsync repair it, or tells it to
+leave that alone, shows the history, and removes all of it again. It needs no network.
+Without Docker it uses the memory runtime, and says so.
 
 EXIT STATUS
   0  all went as told

@@ -19,6 +19,7 @@ type jsonPrinter struct{ out io.Writer }
 type planJSON struct {
 	Type     string         `json:"type"`
 	Commit   string         `json:"commit,omitempty"`
+	Offline  bool           `json:"offline,omitempty"`
 	Changes  bool           `json:"changes"`
 	Hosts    []hostPlanJSON `json:"hosts"`
 	Mistakes []mistakeJSON  `json:"mistakes,omitempty"`
@@ -52,7 +53,9 @@ type hostPlanJSON struct {
 	Error   string             `json:"error,omitempty"`
 	Changes []container.Change `json:"changes"`
 	Steps   []container.Step   `json:"steps"`
-	Origins []originJSON       `json:"origins,omitempty"`
+	// Drift is what differs without a commit, whether or not the steps put it right.
+	Drift   []driftedJSON `json:"drift,omitempty"`
+	Origins []originJSON  `json:"origins,omitempty"`
 }
 
 // mistakeJSON is a line of gitsync validate --output json.
@@ -82,6 +85,10 @@ type statusTrouble struct {
 	// Failing is why the host as a whole could not be handled, and since when, as the
 	// state branch has it.
 	Failing *state.FailedUpdate `json:"failing,omitempty"`
+	// Agent says that its own gitsync handles the host.
+	Agent bool `json:"agent,omitempty"`
+	// Suspended is set where the host as a whole is.
+	Suspended *state.Suspension `json:"suspended,omitempty"`
 	// ToClean is set for a host that is no longer in the repo.
 	ToClean *state.Clean `json:"toClean,omitempty"`
 }
@@ -95,7 +102,7 @@ func (p *jsonPrinter) write(v any) error {
 
 func (p *jsonPrinter) plan(r *sync.Result) error {
 	doc := planJSON{
-		Type: "plan", Changes: r.HasChanges(), Hosts: []hostPlanJSON{},
+		Type: "plan", Offline: r.Offline, Changes: r.HasChanges(), Hosts: []hostPlanJSON{},
 		Mistakes: mistakesJSON(r.Mistakes), Invalid: r.Invalid, Gone: gone(r), Rollout: rolloutJSON(r.Rollout),
 	}
 	if r.Commit != nil {
@@ -110,6 +117,7 @@ func (p *jsonPrinter) plan(r *sync.Result) error {
 			host.Changes = append(host.Changes, plan.Changes...)
 			host.Steps = append(host.Steps, plan.Steps()...)
 		}
+		host.Drift = driftedOf(h)
 		host.Origins = originsJSON(h)
 		doc.Hosts = append(doc.Hosts, host)
 	}

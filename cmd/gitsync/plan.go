@@ -19,6 +19,7 @@ type planOptions struct {
 	output           string
 	detailedExitcode bool
 	explain          bool
+	offline          bool
 }
 
 func newPlanCommand(s *settings) *cobra.Command {
@@ -27,10 +28,15 @@ func newPlanCommand(s *settings) *cobra.Command {
 		Use:   "plan (--repo URL | --path DIR)",
 		Short: "Show what run would change, and why",
 		Long: `plan prints what run would do now: each container that would change, the causes,
-and the steps in their order. It touches nothing.
+and the steps in their order; then drift that it leaves as it is. It touches nothing.
 
 With --path it reads a checkout instead of the branch, committed or not. Add
 --repo too, so that the causes can be told by what was deployed.
+
+With --offline no host is asked, for CI: what the state branch says is taken for what is
+there and runs.
+
+With --output markdown it is a comment for a pull request, of at most 60,000 bytes.
 
 With --explain it says for each setting in which file it is written, what it overrides
 and which variables are in it. What may be secret (env, labels, args, contents) is left
@@ -43,6 +49,7 @@ EXIT STATUS
 		Example: `  gitsync plan --repo git@example.com:acme/infra.git
   gitsync plan --path . --host web1 --explain
   gitsync plan --repo /srv/git/infra.git --host 'web-*'
+  gitsync plan --path . --repo "$URL" --offline --output markdown > comment.md
   gitsync plan --repo /srv/git/infra.git --output json --detailed-exitcode`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -50,9 +57,11 @@ EXIT STATUS
 		},
 	}
 	s.addRepoFlags(cmd.Flags())
+	s.addReachFlags(cmd.Flags())
 	cmd.Flags().StringVar(&opts.path, "path", "", "plan this `DIR` instead of the branch")
-	addOutputFlag(cmd, &opts.output)
+	cmd.Flags().StringVarP(&opts.output, "output", "o", "text", "text, json, or markdown: for a comment on a pull request")
 	cmd.Flags().BoolVar(&opts.explain, "explain", false, "say where each setting comes from: host, group, variable")
+	cmd.Flags().BoolVar(&opts.offline, "offline", false, "ask no host: take what the state branch says for what runs")
 	cmd.Flags().BoolVar(&opts.detailedExitcode, "detailed-exitcode", false, "exit with 2 when there are changes")
 	return cmd
 }
@@ -65,6 +74,7 @@ func addOutputFlag(cmd *cobra.Command, output *string) {
 type printer interface {
 	plan(r *sync.Result) error
 	status(r *sync.Result) error
+	drift(r *sync.Result) error
 }
 
 func newPrinter(output string, out *os.File) (printer, error) {
@@ -83,6 +93,9 @@ func (s *settings) look(ctx context.Context, path string, stderr *os.File, chang
 	if err != nil {
 		return nil, err
 	}
+	if err := s.findAgentHost(ctx); err != nil {
+		return nil, err
+	}
 	syncer, closeSyncer, err := s.openSyncer(path, false, nil, changes...)
 	if err != nil {
 		return nil, err
@@ -95,17 +108,45 @@ func (s *settings) look(ctx context.Context, path string, stderr *os.File, chang
 	return syncer.Plan(log.Level(level).WithContext(ctx)), nil
 }
 
+// planPrinter prints a plan.
+type planPrinter interface {
+	plan(r *sync.Result) error
+}
+
+func (o planOptions) printer(out *os.File) (planPrinter, error) {
+	switch {
+	case o.output == "markdown" && o.explain:
+		return nil, errors.New("give either --explain or --output markdown, not both")
+	case o.output == "markdown":
+		return &markdownPrinter{out}, nil
+	}
+	p, err := newPrinter(o.output, out)
+	if err != nil {
+		return nil, fmt.Errorf("--output %q: write text, json or markdown", o.output)
+	}
+	return p, nil
+}
+
 func runPlan(ctx context.Context, s *settings, opts planOptions, stdout, stderr *os.File) error {
-	p, err := newPrinter(opts.output, stdout)
+	p, err := opts.printer(stdout)
 	if err != nil {
 		return err
 	}
-	result, err := s.look(ctx, opts.path, stderr, func(o *sync.Options) { o.Explain = opts.explain })
+	if opts.offline && s.repo == "" {
+		return withHint(errors.New("--offline needs the repo, whose state branch says what runs"), "set --repo URL or $GITSYNC_REPO")
+	}
+	result, err := s.look(ctx, opts.path, stderr, func(o *sync.Options) {
+		o.Explain, o.Offline = opts.explain, opts.offline
+	})
 	if err != nil {
 		return err
 	}
 	if result.Err != nil {
-		return result.Err
+		if m, ok := p.(*markdownPrinter); ok {
+			// A comment tells it to those who do not see the log.
+			err = m.failed(result.Err)
+		}
+		return errors.Join(result.Err, err)
 	}
 	if err := p.plan(result); err != nil {
 		return err

@@ -17,6 +17,7 @@ var signs = map[container.Kind]string{
 	container.Create: "+", container.Replace: "~", container.Start: ">", container.Restart: ">",
 	container.Rename: "~", container.Remove: "-", container.Forget: "-", container.Finish: ">", container.Recover: "~",
 	container.Reload: ">", container.Configure: ">", container.Hold: "=", container.Move: ">", container.Blocked: "!",
+	container.Adjust: "~", container.Unpause: ">", container.Suspended: "=",
 }
 
 func (t *textPrinter) plan(r *sync.Result) error {
@@ -26,6 +27,9 @@ func (t *textPrinter) plan(r *sync.Result) error {
 	}
 	if r.Path != "" {
 		fmt.Fprintf(&b, "Plan for directory %s\n", t.bold(clean(r.Path)))
+	}
+	if r.Offline {
+		fmt.Fprintf(&b, "%s\n", t.yellow(offlineText))
 	}
 	for _, h := range r.Hosts {
 		t.hostPlan(&b, h)
@@ -62,25 +66,56 @@ func (t *textPrinter) hostPlan(b *strings.Builder, h *sync.HostResult) {
 		fmt.Fprintf(b, "  %s\n", t.dim("no changes"))
 	}
 	for _, p := range h.Plan.Hosts {
-		width := 0
-		for _, c := range p.Changes {
-			width = max(width, len(c.Container))
-		}
-		for _, c := range p.Changes {
-			head := fmt.Sprintf("%s %-9s  %-*s", signs[c.Kind], c.Kind, width, clean(c.Container))
-			for i, cause := range c.Causes {
-				if i > 0 {
-					head = strings.Repeat(" ", 13+width)
-				}
-				fmt.Fprintf(b, "  %s  %s\n", t.kindColor(c.Kind, head), clean(cause.Text))
-			}
-		}
+		t.changes(b, p)
 		for i, s := range p.Steps() {
 			fmt.Fprintf(b, "  %s\n", t.dim(fmt.Sprintf("%4d. %s", i+1, clean(s.String()))))
 		}
 	}
 	t.origins(b, h)
 }
+
+// changes are a host's, and then the drift that is left there.
+func (t *textPrinter) changes(b *strings.Builder, p container.HostPlan) {
+	left := leftDrift(p)
+	width := 0
+	for _, c := range p.Changes {
+		width = max(width, len(c.Container))
+	}
+	for _, d := range left {
+		width = max(width, len(d.container))
+	}
+	line := func(sign, kind, name string) string {
+		return fmt.Sprintf("%s %-9s  %-*s", sign, kind, width, clean(name))
+	}
+	for _, c := range p.Changes {
+		head := line(signs[c.Kind], string(c.Kind), c.Container)
+		for i, text := range causeTexts(c) {
+			if i > 0 {
+				head = strings.Repeat(" ", 13+width)
+			}
+			fmt.Fprintf(b, "  %s  %s\n", t.kindColor(c.Kind, head), clean(text))
+		}
+	}
+	for _, d := range left {
+		fmt.Fprintf(b, "  %s  %s\n", t.yellow(line(driftSign, "drift", d.container)), clean(d.text))
+	}
+}
+
+// causeTexts are a change's causes, without what its kind says already.
+func causeTexts(c container.Change) []string {
+	var texts []string
+	for _, cause := range c.Causes {
+		text := cause.Text
+		if c.Kind == container.Suspended {
+			text = strings.TrimPrefix(text, "suspended ")
+		}
+		texts = append(texts, text)
+	}
+	return texts
+}
+
+// offlineText heads a plan for which no host was asked.
+const offlineText = "No host was asked: what the state branch says is taken for what runs."
 
 // goneText says so after the name of a host that is no longer in the repo.
 func goneText(h *sync.HostResult) string {
@@ -96,14 +131,22 @@ func (t *textPrinter) kindColor(k container.Kind, s string) string {
 		return t.green(s)
 	case container.Remove, container.Blocked:
 		return t.red(s)
+	case container.Suspended:
+		return t.dim(s)
 	}
 	return t.yellow(s)
+}
+
+// counted are the kinds of changes in the order in which they are counted.
+var counted = []container.Kind{
+	container.Create, container.Replace, container.Restart, container.Reload, container.Configure, container.Start, container.Adjust,
+	container.Unpause, container.Rename, container.Move, container.Remove, container.Recover, container.Finish, container.Forget,
 }
 
 // total is the last line of a plan.
 func (t *textPrinter) total(r *sync.Result) string {
 	counts := map[container.Kind]int{}
-	failed := len(r.Invalid)
+	failed, drifted := len(r.Invalid), 0
 	for _, h := range r.Hosts {
 		if h.Err != nil {
 			failed++
@@ -112,13 +155,11 @@ func (t *textPrinter) total(r *sync.Result) string {
 			for _, c := range p.Changes {
 				counts[c.Kind]++
 			}
+			drifted += driftedContainers(p)
 		}
 	}
 	var parts []string
-	for _, kind := range []container.Kind{
-		container.Create, container.Replace, container.Restart, container.Reload, container.Configure, container.Start, container.Rename, container.Move, container.Remove,
-		container.Recover, container.Finish, container.Forget,
-	} {
+	for _, kind := range counted {
 		if counts[kind] > 0 {
 			parts = append(parts, fmt.Sprintf("%d to %s", counts[kind], kind))
 		}
@@ -132,6 +173,12 @@ func (t *textPrinter) total(r *sync.Result) string {
 	text := plural(len(r.Hosts)+len(r.Invalid), "host") + ": "
 	if len(parts) == 0 && failed < len(r.Hosts)+len(r.Invalid) {
 		parts = append(parts, "no changes")
+	}
+	if counts[container.Suspended] > 0 {
+		parts = append(parts, fmt.Sprintf("%d suspended", counts[container.Suspended]))
+	}
+	if drifted > 0 {
+		parts = append(parts, fmt.Sprintf("drift left in %s", plural(drifted, "container")))
 	}
 	if failed > 0 {
 		parts = append(parts, t.red(fmt.Sprintf("%d cannot be planned", failed)))

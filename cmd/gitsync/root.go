@@ -62,6 +62,7 @@ Results go to stdout, logs to stderr.`,
 	s.addGlobalFlags(root.PersistentFlags())
 	root.AddCommand(
 		newRunCommand(s), newApplyCommand(s), newRetryCommand(s), newPlanCommand(s), newValidateCommand(), newStatusCommand(s),
+		newDriftCommand(s), newSuspendCommand(s), newResumeCommand(s),
 		newHistoryCommand(s), newRenderCommand(s), newForgetCommand(s), newInitCommand(), newDemoCommand(), newDemoServeCommand(), newVersionCommand(),
 	)
 	return root

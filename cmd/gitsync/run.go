@@ -18,6 +18,8 @@ type runOptions struct {
 	once     bool
 	// allowPrune lets a commit remove any number of containers.
 	allowPrune bool
+	listen     listenOptions
+	reporting  reportingOptions
 }
 
 func newRunCommand(s *settings) *cobra.Command {
@@ -25,8 +27,13 @@ func newRunCommand(s *settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run --repo URL",
 		Short: "Make the hosts follow the repo",
-		Long: `run deploys the tip of the branch, and again each time that it moves. A container
-that was removed or stopped by hand is started again at the next poll.
+		Long: `run deploys the tip of the branch, and again each time that it moves. What somebody
+changes by hand is put right at once where the engine tells of it, else at the next
+complete look (drift.interval in host.yaml, 5 minutes), unless the drift policy says to
+report it only.
+
+With --listen the webhooks of GitHub, GitLab, Gitea, Forgejo and Bitbucket begin a cycle
+at once; polls go on beside them. GET /healthz answers there too.
 
 An update that fails is taken back, and tried again after a pause that grows from 10
 seconds to an hour; a new commit for the host, or gitsync retry, ends it.
@@ -41,18 +48,21 @@ EXIT STATUS
   gitsync run --repo git@example.com:acme/infra.git --git-ssh-key /etc/gitsync/key --host web1
   gitsync run --repo https://example.com/acme/infra.git --agent  # on each host
   gitsync run --repo /srv/git/infra.git --once            # from cron
-  gitsync run --repo /srv/git/infra.git --schedule '*/5 * * * *'`,
+  gitsync run --repo /srv/git/infra.git --schedule '*/5 * * * *'
+  gitsync run --repo URL --listen 127.0.0.1:8080 --webhook-secret-file /etc/gitsync/webhook`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return runRun(cmd.Context(), s, opts, os.Stderr)
 		},
 	}
 	s.addRepoFlags(cmd.Flags())
-	s.addAgentFlags(cmd.Flags())
+	s.addReachFlags(cmd.Flags())
 	cmd.Flags().DurationVar(&opts.interval, "interval", 30*time.Second, "time between two polls, give or take a tenth")
 	cmd.Flags().StringVar(&opts.schedule, "schedule", "", "cron `EXPRESSION` for the polls, instead of an interval")
 	cmd.Flags().BoolVar(&opts.once, "once", false, "run one cycle and exit; more when a newer commit lands or a roll-out goes on")
 	addAllowPrune(cmd, &opts.allowPrune)
+	opts.listen.addFlags(cmd.Flags())
+	opts.reporting.addFlags(cmd.Flags())
 	return cmd
 }
 
@@ -71,6 +81,9 @@ func runRun(ctx context.Context, s *settings, opts runOptions, stderr *os.File) 
 	if opts.once && opts.schedule != "" {
 		return errors.New("give either --once or --schedule, not both")
 	}
+	if opts.once && opts.listen.address != "" {
+		return errors.New("give either --once or --listen, not both")
+	}
 	schedule, err := opts.schedules()
 	if err != nil {
 		return err
@@ -82,7 +95,11 @@ func runRun(ctx context.Context, s *settings, opts runOptions, stderr *os.File) 
 	if err := s.findAgentHost(ctx); err != nil {
 		return err
 	}
-	syncer, closeSyncer, err := s.openSyncer("", true, newProgress(newTerminal(stderr)).report(), func(o *sync.Options) {
+	reporting, err := opts.reporting.open(s)
+	if err != nil {
+		return err
+	}
+	syncer, closeSyncer, err := s.openSyncer("", true, newProgress(newTerminal(stderr)).report(), reporting.tells(&opts.reporting), func(o *sync.Options) {
 		o.AllowPrune = opts.allowPrune
 		o.WatchInterval = min(opts.interval, maxWatch)
 	})
@@ -91,15 +108,23 @@ func runRun(ctx context.Context, s *settings, opts runOptions, stderr *os.File) 
 	}
 	defer closeSyncer()
 	ctx = log.WithContext(ctx)
-	if !opts.once {
-		log.Info().Str("version", version).Str("repo", syncer.Repo()).Str("branch", s.branch).Msg("gitsync runs")
-		err := syncer.Run(ctx, schedule)
-		log.Info().Msg("gitsync stops")
+	if opts.once {
+		return reporting.beside(ctx, func(ctx context.Context) error {
+			if !syncer.Once(ctx).Converged() {
+				// The log has said why.
+				return exitStatus(exitError)
+			}
+			return nil
+		})
+	}
+	webhooks, err := opts.listen.open(ctx, s.branch, syncer.Trigger)
+	if err != nil {
 		return err
 	}
-	if !syncer.Once(ctx).Converged() {
-		// The log has said why.
-		return exitStatus(exitError)
-	}
-	return nil
+	log.Info().Str("version", version).Str("repo", syncer.Repo()).Str("branch", s.branch).Msg("gitsync runs")
+	err = reporting.beside(ctx, func(ctx context.Context) error {
+		return webhooks.beside(ctx, func(ctx context.Context) error { return syncer.Run(ctx, schedule) })
+	})
+	log.Info().Msg("gitsync stops")
+	return err
 }

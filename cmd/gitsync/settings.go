@@ -36,6 +36,7 @@ type settings struct {
 	sshTrust      bool
 	certPath      string
 	local, agent  bool
+	parallel      int
 }
 
 const (
@@ -76,8 +77,10 @@ func (s *settings) addHostFlags(f *pflag.FlagSet) {
 	f.StringVar(&s.certPath, "docker-cert-path", "", "`DIR` with ca.pem, cert.pem and key.pem for tcp:// engines, or with a directory of them for each address (default $DOCKER_CERT_PATH)")
 }
 
-// addAgentFlags adds the flags of a gitsync that runs on the host that it handles.
-func (s *settings) addAgentFlags(f *pflag.FlagSet) {
+// addReachFlags adds the flags that say from where hosts are reached, and how many at
+// once.
+func (s *settings) addReachFlags(f *pflag.FlagSet) {
+	f.IntVar(&s.parallel, "parallel", 32, "how many hosts are handled at once")
 	f.BoolVar(&s.local, "local", false, "reach the hosts' engines on this machine, whatever host.yaml says about SSH: for a gitsync on each host")
 	f.BoolVar(&s.agent, "agent", false, "--local, with the name of this machine's engine as --host where none is given")
 }
@@ -122,6 +125,9 @@ func (s *settings) load(cmd *cobra.Command) error {
 func (s *settings) validate() error {
 	if s.runtime != "" && s.runtime != runtimeDocker && s.runtime != runtimeMemory {
 		return fmt.Errorf("--runtime %q: write docker or memory", s.runtime)
+	}
+	if s.parallel < 0 {
+		return fmt.Errorf("--parallel %d: write how many hosts are handled at once, such as 32", s.parallel)
 	}
 	return nil
 }

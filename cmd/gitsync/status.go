@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -21,11 +23,11 @@ func newStatusCommand(s *settings) *cobra.Command {
 		Use:   "status --repo URL",
 		Short: "Show what runs, beside what should",
 		Long: `status prints a row for each container: the image that the repo wants, what the host
-says, the commit that the container came from, and what is wrong. It touches
-nothing.
+says, the commit that the container came from, and what is wrong: what run would change,
+drift that it leaves, what is suspended, by whom and why. It touches nothing.
 
 EXIT STATUS
-  0  everything is as the repo says
+  0  everything is as the repo says; containers may be suspended
   1  something is not, or could not be found out`,
 		Example: `  gitsync status --repo git@example.com:acme/infra.git
   gitsync status --repo /srv/git/infra.git --host web1 --output json`,
@@ -35,6 +37,7 @@ EXIT STATUS
 		},
 	}
 	s.addRepoFlags(cmd.Flags())
+	s.addReachFlags(cmd.Flags())
 	addOutputFlag(cmd, &output)
 	return cmd
 }
@@ -54,11 +57,26 @@ func runStatus(ctx context.Context, s *settings, output string, stdout, stderr *
 	if err := p.status(result); err != nil {
 		return err
 	}
-	if !result.Converged() || result.HasChanges() {
+	agentsFail := slices.ContainsFunc(result.Agents, func(a sync.AgentHost) bool { return a.Record != nil && len(a.Record.Failures) > 0 })
+	if !asTheRepoSays(result) || agentsFail {
 		return exitStatus(exitError)
 	}
 	return nil
 }
+
+// asTheRepoSays says whether everything is; what is suspended may be, too.
+func asTheRepoSays(r *sync.Result) bool {
+	if !r.Converged() || r.HasChanges() || hasDrift(r) {
+		return false
+	}
+	return !slices.ContainsFunc(r.Hosts, func(h *sync.HostResult) bool {
+		return slices.ContainsFunc(h.Plan.Hosts, func(p container.HostPlan) bool { return slices.ContainsFunc(p.Changes, postponed) })
+	})
+}
+
+// postponed says whether something is to be done when a suspension ends: that is its
+// second cause.
+func postponed(c container.Change) bool { return c.Kind == container.Suspended && len(c.Causes) > 1 }
 
 // statusRow is one container in a status.
 type statusRow struct {
@@ -76,14 +94,24 @@ type statusRow struct {
 	Problem string `json:"problem,omitempty"`
 	// Failed is the update that could not be deployed, as the state branch has it.
 	Failed *state.FailedUpdate `json:"failed,omitempty"`
+	// Drift is what differs without a commit.
+	Drift []driftJSON `json:"drift,omitempty"`
+	// Suspended is set where the container is, by itself.
+	Suspended *state.Suspension `json:"suspended,omitempty"`
 }
 
 // statusRows returns the rows of a host, by container.
 func statusRows(h *sync.HostResult) []statusRow {
-	problems := map[string]string{}
+	problems, drift := map[string]string{}, map[string]container.Drifted{}
 	for _, p := range h.Plan.Hosts {
 		for _, c := range p.Changes {
-			problems[c.Container] = c.Why()
+			problems[c.Container] = problemOfChange(h, c)
+		}
+		for _, d := range p.Drift {
+			drift[d.Container] = d
+		}
+		for _, d := range leftDrift(p) {
+			problems[d.container] = strings.TrimPrefix(problems[d.container]+"; "+d.text, "; ")
 		}
 	}
 	if h.Record != nil {
@@ -95,7 +123,7 @@ func statusRows(h *sync.HostResult) []statusRow {
 	}
 	var rows []statusRow
 	for _, key := range h.Keys() {
-		row := statusRow{Host: h.Name, Container: key, Running: container.StatusMissing, Problem: problems[key]}
+		row := statusRow{Host: h.Name, Container: key, Running: container.StatusMissing, Problem: problems[key], Drift: driftsJSON(drift[key])}
 		if m := h.Host.Containers[key]; m != nil {
 			row.Desired = m.Container.Config.Image
 		}
@@ -103,6 +131,9 @@ func statusRows(h *sync.HostResult) []statusRow {
 			if f, ok := h.Record.Failures[key]; ok {
 				row.Failed = &f
 			}
+		}
+		if suspended, ok := h.Suspended[key]; ok {
+			row.Suspended = &suspended
 		}
 		if !h.Checked {
 			row.Running = container.StatusUnknown
@@ -115,6 +146,15 @@ func statusRows(h *sync.HostResult) []statusRow {
 	return rows
 }
 
+// problemOfChange is what a change puts right. What is said about the whole host is not
+// said again.
+func problemOfChange(h *sync.HostResult, c container.Change) string {
+	if _, itself := h.Suspended[c.Container]; c.Kind == container.Suspended && !itself && len(c.Causes) > 0 {
+		c.Causes = c.Causes[1:]
+	}
+	return c.Why()
+}
+
 // hostLines say what is wrong with a host as a whole, as the state branch has it: since
 // when it cannot be handled, and that it is to be cleaned.
 func hostLines(h *sync.HostResult) []string {
@@ -122,6 +162,13 @@ func hostLines(h *sync.HostResult) []string {
 	if h.Record != nil {
 		if f, failing := h.Record.Failures[""]; failing {
 			lines = append(lines, "cannot be handled: "+problemOf(f))
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(h.Suspended)) {
+		if text := sync.SuspensionText(h.Suspended[key]); key == "" {
+			lines = append(lines, text)
+		} else if !slices.Contains(h.Keys(), key) {
+			lines = append(lines, key+" is "+text)
 		}
 	}
 	if c := h.Clean(); c != nil {
@@ -133,6 +180,18 @@ func hostLines(h *sync.HostResult) []string {
 		lines = append(lines, line+" (gitsync forget "+h.Name+" gives them up)")
 	}
 	return lines
+}
+
+// agentLine says what the state branch tells of a host that its own gitsync handles.
+func agentLine(a sync.AgentHost) string {
+	if a.Record == nil {
+		return "handled by the gitsync on it, which has recorded nothing yet"
+	}
+	line := fmt.Sprintf("handled by the gitsync on it; commit %s, recorded %s", shortHash(a.Record.SourceCommit), a.Record.DeployedAt.Local().Format("2006-01-02 15:04"))
+	for _, key := range slices.Sorted(maps.Keys(a.Record.Failures)) {
+		line += "; " + strings.TrimPrefix(key+": ", ": ") + problemOf(a.Record.Failures[key])
+	}
+	return line
 }
 
 // problemOf says what failed, since when, and when it is tried again.
@@ -181,6 +240,9 @@ func (t *textPrinter) status(r *sync.Result) error {
 			fmt.Fprintf(t.out, "%s: %s\n", t.bold(clean(h.Name)), clean(line))
 		}
 	}
+	for _, a := range r.Agents {
+		fmt.Fprintf(t.out, "%s: %s\n", t.bold(clean(a.Name)), clean(agentLine(a)))
+	}
 	for _, m := range r.Mistakes {
 		t.error(m)
 	}
@@ -191,7 +253,7 @@ func (t *textPrinter) status(r *sync.Result) error {
 }
 
 func (p *jsonPrinter) status(r *sync.Result) error {
-	doc := statusJSON{Type: "status", Converged: r.Converged() && !r.HasChanges(), Containers: []statusRow{}, Hosts: []statusTrouble{}}
+	doc := statusJSON{Type: "status", Converged: asTheRepoSays(r), Containers: []statusRow{}, Hosts: []statusTrouble{}}
 	if r.Commit != nil {
 		doc.Commit = string(r.Commit.Hash)
 	}
@@ -207,7 +269,20 @@ func (p *jsonPrinter) status(r *sync.Result) error {
 				host.Failing = &f
 			}
 		}
+		if suspended, ok := h.Suspended[""]; ok {
+			host.Suspended = &suspended
+		}
 		host.ToClean = h.Clean()
+		doc.Hosts = append(doc.Hosts, host)
+	}
+	for _, a := range r.Agents {
+		host := statusTrouble{Host: a.Name, Agent: true}
+		if a.Record != nil {
+			host.DeployedAt = &a.Record.DeployedAt
+			if f, failing := a.Record.Failures[""]; failing {
+				host.Failing = &f
+			}
+		}
 		doc.Hosts = append(doc.Hosts, host)
 	}
 	doc.Rollout = rolloutJSON(r.Rollout)

@@ -51,7 +51,7 @@ func (s *settings) openSyncer(path string, keep bool, progress func(runtime.Pull
 	opts := sync.Options{
 		Branch: s.branch, StateBranch: s.stateBranch, Path: path, Hosts: s.hosts,
 		Author: author(), Progress: progress, DockerHost: (&docker.Config{}).GetAddress(),
-		Connector: s.connector(),
+		Connector: s.connector(), Parallel: s.parallel, Local: s.local || s.agent,
 	}
 	closeRemote := func() {}
 	if s.repo != "" || path == "" {
@@ -63,7 +63,7 @@ func (s *settings) openSyncer(path string, keep bool, progress func(runtime.Pull
 		closeRemote = func() { _ = remote.Close() }
 	}
 	if keep {
-		opts.DataDir = filepath.Join(s.data(), "repos", digest(opts.Remote.Identity()+"#"+s.branch))
+		opts.DataDir = s.repoDir(opts.Remote)
 	}
 	for _, change := range changes {
 		change(&opts)
@@ -150,6 +150,11 @@ func (s *settings) connectMemory(_ context.Context, h host.Host, config containe
 	}
 	rt, err := (&memory.Config{File: filepath.Join(s.data(), "memory", digest(machine)+".json")}).New()
 	return rt, func() {}, err
+}
+
+// repoDir returns the part of the data directory that is for the repo and its branch.
+func (s *settings) repoDir(remote *gitrepo.Remote) string {
+	return filepath.Join(s.data(), "repos", digest(remote.Identity()+"#"+s.branch))
 }
 
 // data returns the data directory.

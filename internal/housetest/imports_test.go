@@ -37,8 +37,15 @@ var mayImport = map[string][]string{
 		"runtime/docker", "runtime/memory",
 	},
 	"state": {"container", "container/types", "gitrepo"},
+
+	"report":        {"report/forge"},
+	"report/forge":  {},
+	"report/notify": {},
+
+	"server": {},
+
 	"sync": {
-		"container", "container/types", "gitrepo", "host", "internal/grace", "layout", "runtime", "state",
+		"container", "container/types", "gitrepo", "host", "internal/grace", "layout", "report", "runtime", "state",
 	},
 
 	"internal/demo": {
@@ -46,7 +53,7 @@ var mayImport = map[string][]string{
 	},
 	"cmd/gitsync": {
 		"container", "container/types", "examples", "gitrepo", "host", "host/direct", "host/ssh", "internal/demo", "layout",
-		"runtime", "runtime/docker", "runtime/memory", "state", "sync",
+		"report", "report/forge", "report/notify", "runtime", "runtime/docker", "runtime/memory", "server", "state", "sync",
 	},
 
 	"internal/dockertest":       {"container/types", "runtime/docker"},
@@ -67,6 +74,7 @@ var onlyIn = map[string][]string{
 	"github.com/spf13/cobra":                 {"cmd/gitsync"},
 	"github.com/spf13/pflag":                 {"cmd/gitsync"},
 	"github.com/robfig/cron/v3":              {"sync"},
+	"github.com/nicholas-fedor/shoutrrr":     {"report/notify"},
 	"github.com/google/go-cmp":               {"runtime/runtimetest"},
 	"github.com/google/go-containerregistry": {"internal/dockertest"},
 	"github.com/rogpeppe/go-internal":        {},
