@@ -3,8 +3,10 @@ package demo
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
 
 	"github.com/gitsync/gitsync/runtime/memory"
 )
@@ -20,7 +22,7 @@ func (d *tour) breakUpdate(ctx context.Context) error {
 	if err := d.behave(memory.Behaviour{Ends: true, ExitCode: 1, Logs: "unknown port eighty\n"}); err != nil {
 		return err
 	}
-	if err := d.fails(ctx, "run", "--once"); err != nil {
+	if err := d.exits(ctx, 1, "run", "--once"); err != nil {
 		return err
 	}
 	d.say("The report says why. The old container serves on, with its config files:")
@@ -39,17 +41,20 @@ func (d *tour) breakUpdate(ctx context.Context) error {
 	return d.gitsync(ctx, "run", "--once")
 }
 
-// fails runs gitsync, shows what it prints, and expects that it fails.
-func (d *tour) fails(ctx context.Context, command string, more ...string) error {
+// exits runs gitsync, shows what it prints, and expects that it ends with this exit status.
+func (d *tour) exits(ctx context.Context, status int, command string, more ...string) error {
 	args := d.args(command, more...)
 	d.show("gitsync", args...)
-	output, err := run(ctx, d.dir, nil, d.binary, append(args, "--log-format", "text")...)
+	if command == "run" {
+		args = append(args, "--log-format", "text")
+	}
+	output, err := run(ctx, d.dir, nil, d.binary, args...)
 	d.print(output)
-	if exit := new(exec.ExitError); !errors.As(err, &exit) {
-		return errors.Join(err, errors.New("gitsync should have told that the update failed"))
+	if exit := new(exec.ExitError); !errors.As(err, &exit) || exit.ExitCode() != status {
+		return errors.Join(err, fmt.Errorf("gitsync %s should have ended with %d", command, status))
 	}
 	d.show("echo", "$?")
-	d.print([]byte("1\n"))
+	d.print([]byte(strconv.Itoa(status) + "\n"))
 	return nil
 }
 

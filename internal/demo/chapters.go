@@ -3,14 +3,12 @@ package demo
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -123,62 +121,6 @@ func (d *tour) edit(ctx context.Context, subject, old, changed string) ([]byte, 
 
 func (d *tour) containers() string {
 	return filepath.Join(d.clone(), "hosts", "web1", "containers.yaml")
-}
-
-// breakAndRepair lets the daemon run, removes a container behind its back, and
-// waits until it is there again.
-func (d *tour) breakAndRepair(ctx context.Context) (err error) {
-	d.chapter("Break it by hand, and see it repaired")
-	d.say("gitsync runs as a daemon now, and polls every second:")
-	args := d.args("run", "--interval", "1s", "--log-format", "text")
-	d.show("gitsync", append(args, "&")...)
-	var log bytes.Buffer
-	daemon := exec.CommandContext(ctx, d.binary, args...)
-	daemon.Stdout, daemon.Stderr = &log, &log
-	daemon.Cancel = func() error { return daemon.Process.Signal(os.Interrupt) }
-	daemon.WaitDelay = 30 * time.Second
-	if err := daemon.Start(); err != nil {
-		return err
-	}
-	defer func() {
-		_ = daemon.Process.Signal(os.Interrupt)
-		err = errors.Join(err, daemon.Wait())
-		d.say("What the daemon logged:")
-		d.print(log.Bytes())
-	}()
-	world, err := d.world()
-	if err != nil {
-		return err
-	}
-	before, err := world.Find(ctx, hello)
-	if err != nil {
-		return err
-	}
-	d.show("docker", "rm", "-f", hello)
-	started := time.Now()
-	if err := errors.Join(world.Stop(ctx, before.ID), world.Delete(ctx, before.ID)); err != nil {
-		return err
-	}
-	err = eventually(ctx, hello+" runs again", func() bool {
-		row, err := world.Find(ctx, hello)
-		return err == nil && row.ID != before.ID && row.Status == "running"
-	})
-	if err != nil {
-		return err
-	}
-	if err := d.recorded(ctx, "Repair web1"); err != nil {
-		return err
-	}
-	d.say("%s is back after %s.", hello, time.Since(started).Round(10*time.Millisecond))
-	return d.ask(ctx, "18081", "v2")
-}
-
-// recorded waits until the state branch has an entry that begins so.
-func (d *tour) recorded(ctx context.Context, subject string) error {
-	return eventually(ctx, "the repair is recorded", func() bool {
-		output, err := run(ctx, d.remote(), gitEnv, "git", "log", "-1", "--format=%s", "gitsync/state")
-		return err == nil && bytes.HasPrefix(output, []byte(subject))
-	})
 }
 
 func (d *tour) history(ctx context.Context) error {

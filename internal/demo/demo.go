@@ -58,7 +58,7 @@ func Run(ctx context.Context, opts Options) (err error) {
 		err = errors.Join(err, d.cleanup(ctx))
 	}()
 	for _, chapter := range []func(context.Context) error{
-		d.prepare, d.makeRepo, d.deploy, d.change, d.breakUpdate, d.breakAndRepair, d.history,
+		d.prepare, d.makeRepo, d.deploy, d.change, d.breakUpdate, d.breakAndRepair, d.leaveAlone, d.history,
 	} {
 		if err := chapter(ctx); err != nil {
 			return err
