@@ -45,9 +45,9 @@ func TestEngineRestartedDuringAnUpdate(t *testing.T) {
 // A disk that is full while an image is pulled leaves the old container serving, and
 // the report says so.
 func TestDiskFullWhilePulling(t *testing.T) {
-	engine := dockertest.StartEngine(t, 160<<20)
+	engine := dockertest.StartEngine(t, 96<<20)
 	s := newScenarioOn(t, "http", engine.Runtime, engine.Dir, "SOCKET", engine.Socket)
-	s.names = append(s.names, "REGISTRY", serveRegistry(t, "large", 200<<20, nil))
+	s.names = append(s.names, "REGISTRY", serveRegistry(t, "large", 120<<20, nil))
 	s.commitOf("TestEngineRestartedDuringAnUpdate", "1-first")
 	s.deploy(0)
 	old := s.find("").ID
