@@ -1,6 +1,7 @@
 package state
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,10 +15,13 @@ import (
 const (
 	// maxRecord bounds the size of a record that is read.
 	maxRecord = 64 << 20
-	// firstPause and maxPause bound the pause after a lost race, which grows with each
-	// one, so that hundreds of agents get out of each other's way.
+	// pauseRatio is how many times longer than the lost try the longest pause after it is,
+	// within the two bounds: where hundreds of agents push at once a try is slow, and the
+	// slower it is, the fewer may try. A bound below a few minutes lets a slow server do
+	// nothing but refuse.
+	pauseRatio = 20
 	firstPause = 500 * time.Millisecond
-	maxPause   = time.Minute
+	maxPause   = 10 * time.Minute
 	// chaseTimeout bounds the reading of a branch that others move all the time, and
 	// chasePause the pauses meanwhile.
 	chaseTimeout = time.Minute
@@ -42,8 +46,8 @@ type Branch struct {
 	cache  map[string]cached
 	// suspended are the suspensions that were read, by host.
 	suspended map[string]cachedSuspensions
-	// pause is the longest after the next lost race: it outlasts a Save that gave up.
-	pause time.Duration
+	// notBefore is the end of the pause after a lost race: it outlasts a Save that gave up.
+	notBefore time.Time
 }
 
 type cached struct {
@@ -169,25 +173,28 @@ func (b *Branch) Save(ctx context.Context, records map[string]*Record, entry Ent
 
 // save commits and pushes changed files, which are asked for again after a lost race.
 func (b *Branch) save(ctx context.Context, entry Entry, changed func() (map[string][]byte, error)) error {
+	var lost error
 	for {
+		begun := time.Now()
+		if wait := b.notBefore.Sub(begun); wait > 0 {
+			if err := pause(ctx, wait); err != nil {
+				return fmt.Errorf("%w: %w", cmp.Or(lost, gitrepo.ErrRaceLost), err)
+			}
+			begun = time.Now()
+			if err := b.loadTip(ctx); err != nil && !errors.Is(err, gitrepo.ErrRaceLost) {
+				return err
+			}
+		}
 		changes, err := changed()
 		if err != nil || len(changes) == 0 {
 			return err
 		}
-		lost := b.push(ctx, changes, entry)
-		if lost == nil {
-			b.pause = 0
-		}
+		lost = b.push(ctx, changes, entry)
 		if !errors.Is(lost, gitrepo.ErrRaceLost) {
 			return lost
 		}
-		b.pause = min(max(3*b.pause, firstPause), maxPause)
-		if err := pause(ctx, rand.N(b.pause)); err != nil {
-			return fmt.Errorf("%w: %w", lost, err)
-		}
-		if err := b.loadTip(ctx); err != nil && !errors.Is(err, gitrepo.ErrRaceLost) {
-			return err
-		}
+		longest := min(max(pauseRatio*time.Since(begun), firstPause), maxPause)
+		b.notBefore = time.Now().Add(rand.N(longest))
 	}
 }
 
@@ -261,7 +268,11 @@ func (b *Branch) History(ctx context.Context, limit int) ([]Entry, error) {
 	return entries, nil
 }
 
+// pause waits, unless the context would be done before the end: then it says so at once.
 func pause(ctx context.Context, d time.Duration) error {
+	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < d {
+		return context.DeadlineExceeded
+	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

@@ -22,7 +22,7 @@ const (
 	// process that does not try again in its next cycle, and recordGrace what is left of
 	// it when we are told to stop.
 	recordTimeout     = time.Minute
-	lastRecordTimeout = 10 * time.Minute
+	lastRecordTimeout = 30 * time.Minute
 	recordGrace       = 10 * time.Second
 )
 
