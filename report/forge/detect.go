@@ -3,8 +3,11 @@ package forge
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // known are the forges that anybody may use, by the host in their remotes.
@@ -134,10 +137,21 @@ func (at location) checked(advice string) (location, error) {
 	if canonical, ok := aliases[at.host]; ok {
 		at.host = canonical
 	}
-	if at.host == "" || strings.ContainsAny(at.host, " \t\r\n/?#@%\\\"<>") || len(at.path) < 2 {
+	if !isHost(at.host) || len(at.path) < 2 {
 		return location{}, errors.New("the remote does not name a host, an owner and a repo: " + advice)
 	}
 	return at, nil
+}
+
+// isHost says whether a text is an IP address or can be a host's name.
+func isHost(host string) bool {
+	if strings.Contains(host, ":") {
+		addr, err := netip.ParseAddr(host)
+		return err == nil && addr.Zone() == ""
+	}
+	return host != "" && !strings.ContainsFunc(host, func(r rune) bool {
+		return r == utf8.RuneError || !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("-._", r)
+	})
 }
 
 // segments are the parts of a path that count: without empty ones, and without .git.

@@ -52,6 +52,7 @@ func TestARemoteWithoutAForgeSaysWhatToSet(t *testing.T) {
 		"https://user:" + token + "@git.example.com/acme/infra.git", "git@git.example.com:acme/infra.git",
 		"https://github.com/", "https://github.com/acme", "https://github.com/a/b/c", "git@github.com:infra.git",
 		"https://user:" + token + "@[::1/acme/infra", "https://notgithub.com/acme/infra", "git@github.com:a/../b",
+		"gitlab.\x1e:a/b", "git@[gitlab.x:1]:a/b",
 	} {
 		config, err := forge.Detect(remote)
 		if err == nil {
@@ -144,6 +145,7 @@ func FuzzDetect(f *testing.F) {
 	for _, seed := range []string{
 		"https://github.com/acme/infra.git", "git@gitlab.com:a/b/c.git", "ssh://git@gitea.example.com:22/a/b",
 		"https://u:p@github.com/../x", "git@[::1]:a/b", "gitlab.x:/a//b.git", "://", "a@b@github.com:x/y", "https://github.com:0x/a/b",
+		"gitlab.\x1e:a/b", "git@[gitlab.x:1]:a/b",
 	} {
 		f.Add(seed)
 	}
