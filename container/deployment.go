@@ -8,9 +8,9 @@ import (
 	"slices"
 
 	"golang.org/x/sync/errgroup"
-	"sigs.k8s.io/yaml"
 
 	"github.com/gitsync/gitsync/container/types"
+	"github.com/gitsync/gitsync/internal/yamlout"
 )
 
 // ErrNotChecked means that Deploy was called without CheckCurrentState before it.
@@ -236,7 +236,7 @@ func joinErrors(errs ...error) error {
 
 // StateToYaml implements [ContainersInterface].
 func (d *Deployment) StateToYaml() ([]byte, error) {
-	return yaml.Marshal(&Containers{PreviousState: d.state()})
+	return yamlout.Marshal(&Containers{PreviousState: d.state()})
 }
 
 func (d *Deployment) state() ContainersState {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gitsync/gitsync/container"
 	"github.com/gitsync/gitsync/container/types"
+	"github.com/gitsync/gitsync/internal/yamlout"
 )
 
 // Record says what was deployed to one host. container.FromYaml reads it too.
@@ -130,7 +131,7 @@ func Parse(data []byte) (*Record, error) {
 
 // YAML returns the form that Parse reads. Same records have the same bytes.
 func (r *Record) YAML() ([]byte, error) {
-	data, err := yaml.Marshal(r.plain())
+	data, err := yamlout.Marshal(r.plain())
 	if err != nil {
 		return nil, fmt.Errorf("write state record: %w", err)
 	}

@@ -101,6 +101,26 @@ func TestRecordsAreTheSameWhateverTheWordsAndTheTime(t *testing.T) {
 	}
 }
 
+func TestControlCharactersKeepNoRecordFromBeingWritten(t *testing.T) {
+	r := record()
+	r.Failures["db"] = state.FailedUpdate{Error: "exec: \x7f\u0085\u009b31m\ufeff"}
+	r.PreviousState["web"].ConfigFiles["/etc/web.conf"] = "\ufeffa\x7fb\u0085c\n"
+	data, err := r.YAML()
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := state.Parse(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := again.Failures["db"].Error, r.Failures["db"].Error; got != want {
+		t.Errorf("the failure came back as %q, want %q", got, want)
+	}
+	if got, want := again.PreviousState["web"].ConfigFiles["/etc/web.conf"], r.PreviousState["web"].ConfigFiles["/etc/web.conf"]; got != want {
+		t.Errorf("the file came back as %q, want %q", got, want)
+	}
+}
+
 func TestRecordsThatAreRefused(t *testing.T) {
 	for yaml, says := range map[string]string{
 		"previousState: {web: null}":                   "null",
@@ -125,6 +145,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte("previousState: {web: null}"))
 	f.Add([]byte("a: &a [*a]"))
 	f.Add([]byte(""))
+	f.Add([]byte("failures: {db: {error: \"\\x7f\\u0085\"}}"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		r, err := state.Parse(data)
 		if err != nil {

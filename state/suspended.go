@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"sigs.k8s.io/yaml"
+
+	"github.com/gitsync/gitsync/internal/yamlout"
 )
 
 // maxSuspended bounds the size of a file of suspensions.
@@ -95,7 +97,7 @@ func (b *Branch) Suspend(ctx context.Context, hosts []string, change func(host s
 			if len(next) == 0 {
 				continue
 			}
-			data, err := yaml.Marshal(map[string]Suspensions{"suspended": next})
+			data, err := yamlout.Marshal(map[string]Suspensions{"suspended": next})
 			if err != nil {
 				return nil, fmt.Errorf("write the suspensions of host %s: %w", host, err)
 			}

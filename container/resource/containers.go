@@ -7,6 +7,7 @@ import (
 
 	"github.com/gitsync/gitsync/container"
 	"github.com/gitsync/gitsync/container/types"
+	"github.com/gitsync/gitsync/internal/yamlout"
 )
 
 // Containers is a set of containers in the words of a resource.
@@ -57,5 +58,5 @@ type containers struct {
 
 // StateToYaml returns the state under the key that the resource reads it from.
 func (c *containers) StateToYaml() ([]byte, error) {
-	return yaml.Marshal(&Containers{State: c.ToExported().PreviousState})
+	return yamlout.Marshal(&Containers{State: c.ToExported().PreviousState})
 }

@@ -24,19 +24,20 @@ var mayImport = map[string][]string{
 	"runtime/memory":      {"container/types", "runtime"},
 	"runtime/runtimetest": {"container/types", "runtime"},
 
-	"internal/grace": {},
+	"internal/grace":   {},
+	"internal/yamlout": {},
 
 	"container": {
-		"container/types", "host", "host/ssh", "internal/grace", "runtime", "runtime/docker", "runtime/memory",
+		"container/types", "host", "host/ssh", "internal/grace", "internal/yamlout", "runtime", "runtime/docker", "runtime/memory",
 	},
-	"container/resource": {"container", "container/types"},
+	"container/resource": {"container", "container/types", "internal/yamlout"},
 
 	"gitrepo": {"host/ssh"},
 	"layout": {
 		"container", "container/types", "host", "host/direct", "host/ssh",
 		"runtime/docker", "runtime/memory",
 	},
-	"state": {"container", "container/types", "gitrepo"},
+	"state": {"container", "container/types", "gitrepo", "internal/yamlout"},
 
 	"report":        {"report/forge"},
 	"report/forge":  {},
