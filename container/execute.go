@@ -262,11 +262,16 @@ func (e *executor) undoUnit(ctx context.Context, unit Unit, at Step, err error, 
 	log := zerolog.Ctx(ctx)
 	slices.Reverse(undos)
 	slices.SortStableFunc(undos, func(a, b undo) int { return a.turn - b.turn })
-	undone := true
+	// Without the old container, the new one alone has the data: it is kept.
+	undone, lost := true, errors.Is(err, runtime.ErrNotFound)
 	for _, u := range undos {
+		if lost && u.turn == turnRemove {
+			continue
+		}
 		log.Warn().Str("host", e.name).Str("container", at.Container).Str("step", u.what).Msg("undo")
 		if undoErr := e.undo(ctx, unit, u); undoErr != nil {
 			err, undone = fmt.Errorf("%w; and to undo it, %s: %w", err, u.what, undoErr), false
+			lost = lost || errors.Is(undoErr, runtime.ErrNotFound)
 		}
 	}
 	if undone && slices.ContainsFunc(undos, func(u undo) bool { return u.turn == turnStart }) {

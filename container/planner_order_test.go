@@ -132,6 +132,26 @@ func TestPlanOfConfigFiles(t *testing.T) {
 	})
 }
 
+func TestPlanAfterTheOldContainerVanished(t *testing.T) {
+	newSpec := spec("web", image("nginx:1.27"))
+	runPlanCases(t, []planCase{
+		{
+			name:    "a new container whose old one is gone takes the name, since it alone has the data",
+			desired: state(newSpec), previous: state(deployed(spec("web"))),
+			current: container.Current{Containers: map[string]container.Instances{
+				"web": {New: row(newSpec, named("id-new", "web.gitsync-new"), status(types.StatusExited))},
+			}},
+			want: `
+			web1:
+			  start web: an interrupted update left web.gitsync-new in place of web; container is stopped
+			    1. rename web.gitsync-new to web
+			    2. start web
+			    3. wait until web is ready
+			`,
+		},
+	})
+}
+
 func TestPlanAfterACrash(t *testing.T) {
 	oldSpec, newSpec := spec("web"), spec("web", image("nginx:1.27"))
 	after := func(i container.Instances) container.Current {
@@ -177,10 +197,10 @@ func TestPlanAfterACrash(t *testing.T) {
 			}),
 			want: `
 			web1:
-			  replace web: an interrupted update left web.gitsync-new behind; an interrupted update left web.gitsync-old in place of web; image nginx:1.26 → 1.27
-			    1. stop web.gitsync-new
-			    2. remove web.gitsync-new
-			    3. rename web.gitsync-old to web
+			  replace web: an interrupted update left web.gitsync-old in place of web; an interrupted update left web.gitsync-new behind; image nginx:1.26 → 1.27
+			    1. rename web.gitsync-old to web
+			    2. stop web.gitsync-new
+			    3. remove web.gitsync-new
 			    4. start web
 			    5. pull nginx:1.27 unless present
 			    6. create web.gitsync-new

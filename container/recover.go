@@ -15,12 +15,22 @@ import (
 //	web created, web.gitsync-old            not started yet: bring old back
 //	web running, web.gitsync-old            not known to be ready: wait, or undo
 //	web ended, web.gitsync-old              the new one failed: bring old back
+//	web.gitsync-new that has run            somebody removed the old one: it takes its name
 //
 // What is brought back is the last container that is known to have worked.
 
 // recover decides what to do first about what an interrupted update left behind.
 func (d *decision) recover(i Instances) {
 	d.main = i.Main
+	if i.Old != nil && d.bringsBack(i) {
+		d.takeBack(i)
+		return
+	}
+	if i.New != nil && i.Main == nil && i.Old == nil && i.New.Status != types.StatusCreated {
+		// The one that it replaced is gone, so that it alone has the data.
+		d.giveName(i.New, baseName(i.New.Name))
+		return
+	}
 	if i.New != nil {
 		if i.Main != nil && i.Old == nil && i.Main.Status == types.StatusExited && d.desired != nil && !d.desired.oneShot() {
 			// It was stopped for the new one. As long as that is there it tells so.
@@ -32,16 +42,47 @@ func (d *decision) recover(i Instances) {
 	}
 	switch {
 	case i.Old == nil:
-	case i.Main == nil:
-		d.restore(i.Old)
 	case d.desired == nil, d.knownReady(i.Main):
 		d.clear(i.Old)
-	case running(i.Main) && sameSpec(i.Main.Labels[LabelSpec], d.desired, d.previous):
-		d.old = i.Old
 	default:
-		d.clear(i.Main)
-		d.restore(i.Old)
+		d.old = i.Old
 	}
+}
+
+// bringsBack says whether the old container takes its place again: the new one is not
+// there, or cannot become ready.
+func (d *decision) bringsBack(i Instances) bool {
+	return i.Main == nil || d.desired != nil && !d.knownReady(i.Main) &&
+		(!running(i.Main) || !sameSpec(i.Main.Labels[LabelSpec], d.desired, d.previous))
+}
+
+// takeBack brings the old container back. Its name comes before all else: another gitsync
+// that is still at this update removes the old container by the name that it gave it, so
+// that either it finds the container gone from there, or this one does, and then leaves the
+// new one alone.
+func (d *decision) takeBack(i Instances) {
+	name := baseName(i.Old.Name)
+	others := []*types.ContainerSummary{i.New, i.Main}
+	if i.Main != nil && i.Main.Name == name {
+		if i.New != nil {
+			d.clear(i.New)
+		}
+		d.recovery = append(d.recovery, renameStep(d.key, i.Main.ID, name, name+suffixNew))
+		aside := *i.Main
+		aside.Name = name + suffixNew
+		others = []*types.ContainerSummary{&aside}
+	}
+	d.giveName(i.Old, name)
+	for _, other := range others {
+		if other != nil {
+			d.clear(other)
+		}
+	}
+	if d.desired == nil || d.desired.oneShot() {
+		return
+	}
+	d.startAgain(i.Old, name)
+	d.main.Status = types.StatusRunning
 }
 
 // knownReady says whether a container that replaced another one is known to be
@@ -54,19 +95,13 @@ func (d *decision) knownReady(main *types.ContainerSummary) bool {
 		d.previous.Container.Status.Exists() && d.previous.Container.Status.ID == main.ID
 }
 
-// restore gives an old container its name and its config files back and starts it.
-func (d *decision) restore(old *types.ContainerSummary) {
-	name := baseName(old.Name)
-	restored := *old
-	restored.Name = name
-	d.main = &restored
-	d.causes = append(d.causes, cause("", "an interrupted update left %s in place of %s", old.Name, name))
-	d.recovery = append(d.recovery, renameStep(d.key, old.ID, old.Name, name))
-	if d.desired == nil || d.desired.oneShot() {
-		return
-	}
-	d.startAgain(old, name)
-	restored.Status = types.StatusRunning
+// giveName gives a container that an interrupted update left the name of the container.
+func (d *decision) giveName(row *types.ContainerSummary, name string) {
+	renamed := *row
+	renamed.Name = name
+	d.main = &renamed
+	d.causes = append(d.causes, cause("", "an interrupted update left %s in place of %s", row.Name, name))
+	d.recovery = append(d.recovery, renameStep(d.key, row.ID, row.Name, name))
 }
 
 // startAgain starts a container with the config files that it was deployed with.

@@ -253,7 +253,7 @@ func (e *executor) putRight(ctx context.Context, s Step) error {
 }
 
 func (e *executor) remove(ctx context.Context, s Step) error {
-	if err := notFoundIsFine(e.rt.Delete(ctx, s.ID)); err != nil {
+	if err := e.removeByName(ctx, s); err != nil {
 		return err
 	}
 	e.mu.Lock()
@@ -263,6 +263,30 @@ func (e *executor) remove(ctx context.Context, s Step) error {
 		delete(e.state, s.Container)
 	}
 	return nil
+}
+
+// removeByName removes a container as long as it has the name that this plan knows it by.
+// Whoever goes on with an update, or takes it back, renames before removing: so of two
+// gitsyncs that are at one update by accident, neither removes what the other one keeps.
+func (e *executor) removeByName(ctx context.Context, s Step) error {
+	finder, ok := e.rt.(runtime.Finder)
+	if !ok {
+		return notFoundIsFine(e.rt.Delete(ctx, s.ID))
+	}
+	row, err := finder.Find(ctx, s.Name)
+	if err == nil && row.ID == s.ID {
+		if err = e.rt.Delete(ctx, s.Name); err == nil {
+			return nil
+		}
+	}
+	if err != nil && !errors.Is(err, runtime.ErrNotFound) {
+		return err
+	}
+	status, err := e.rt.Status(ctx, s.ID)
+	if err == nil && status.Exists() {
+		err = fmt.Errorf("%w: another gitsync, or a person, has given the container another name than %s", ErrInterrupted, s.Name)
+	}
+	return err
 }
 
 func (e *executor) postStart(key string) error {

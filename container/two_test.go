@@ -2,14 +2,17 @@ package container_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"testing"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gitsync/gitsync/container"
+	"github.com/gitsync/gitsync/host"
 	"github.com/gitsync/gitsync/runtime"
 	"github.com/gitsync/gitsync/runtime/runtimetest"
 )
@@ -77,4 +80,107 @@ func (c change) twice(t *testing.T, seed uint64) {
 	if plan := w.plan(c.after()...); !plan.Empty() {
 		t.Errorf("there is more to do:\n%s", plan)
 	}
+}
+
+// hand is one of two gitsyncs whose calls are made one at a time, as a test says.
+type hand struct {
+	arrived, granted, ended chan struct{}
+	over                    bool
+}
+
+// begin deploys in the background, up to the first call.
+func (w *world) begin(c change, recorded container.ContainersState) *hand {
+	h := &hand{arrived: make(chan struct{}), granted: make(chan struct{}), ended: make(chan struct{})}
+	one := w.containers(c.after()...)
+	one.PreviousState = recorded
+	one.Connector = func(ctx context.Context, at host.Host, config container.RuntimeConfig) (runtime.Runtime, func(), error) {
+		rt, release, err := w.connect(ctx, at, config)
+		if err != nil {
+			return nil, nil, err
+		}
+		return &runtimetest.Watched{Full: rt.(runtimetest.Full), Before: func(int, string, string) error {
+			h.arrived <- struct{}{}
+			<-h.granted
+			return nil
+		}}, release, nil
+	}
+	go func() {
+		defer close(h.ended)
+		// Either may fail: the other is in its way.
+		_ = one.DeployContext(context.Background())
+	}()
+	h.await()
+	return h
+}
+
+func (h *hand) await() {
+	select {
+	case <-h.arrived:
+	case <-h.ended:
+		h.over = true
+	}
+}
+
+// calls makes so many calls, and says how many there were.
+func (h *hand) calls(n int) (made int) {
+	for ; made < n && !h.over; made++ {
+		h.granted <- struct{}{}
+		h.await()
+	}
+	return made
+}
+
+const toTheEnd = 1000
+
+// TestTwoAtOnceLoseNoDataWhereverTheyMeet lets one gitsync look at every call of another
+// one, the other go on to every later call, and then the one act on what it saw: every
+// fourth of these meetings, and all of them when GITSYNC_LONG is set.
+func TestTwoAtOnceLoseNoDataWhereverTheyMeet(t *testing.T) {
+	long := os.Getenv("GITSYNC_LONG")
+	for _, c := range changes {
+		if len(c.before()) > 1 || c.check == nil {
+			continue
+		}
+		t.Run(c.name, func(t *testing.T) {
+			w := c.prepare(t)
+			all := w.begin(c, w.record()).calls(toTheEnd)
+			for seen := range all {
+				for later := seen; later < all; later++ {
+					for acts := range all {
+						if long == "" && (seen+later+acts)%4 != 0 {
+							continue
+						}
+						t.Run(fmt.Sprintf("seen at %d, met at %d after %d", seen, later, acts), func(t *testing.T) {
+							c.meet(t, seen, later, acts)
+						})
+					}
+				}
+			}
+		})
+	}
+}
+
+func (c change) meet(t *testing.T, seen, later, acts int) {
+	w := c.prepare(t)
+	recorded := w.record()
+	first := w.begin(c, recorded)
+	first.calls(seen)
+	second := w.begin(c, recorded)
+	second.calls(1) // it looks
+	first.calls(later - seen)
+	second.calls(acts)
+	first.calls(toTheEnd)
+	second.calls(toTheEnd)
+	w.previous = recorded
+	var err error
+	for range 4 {
+		if err = w.deploy(c.after()...); err == nil || c.fails && errors.Is(err, container.ErrNotReady) {
+			break
+		}
+	}
+	if err != nil && !c.fails {
+		t.Fatalf("they do not converge: %v", err)
+	}
+	w.want(c.want...)
+	c.check(t, w)
 }

@@ -227,7 +227,7 @@ func TestContainersComeAfterWhatTheyDependOnAndGoBeforeIt(t *testing.T) {
 	w.mustDeploy(all...)
 	name := map[string]string{}
 	for key, row := range w.Containers() {
-		name[row.ID] = key
+		name[row.ID], name[row.Name] = key, key
 	}
 	if got := order(watched.Calls(), "start", name); got != "cc bb aa dd" {
 		t.Errorf("they started in the order %q", got)

@@ -16,8 +16,8 @@ type Runtime interface {
 	//
 	// Errors: [ErrNameInUse], [ErrImageNotFound], [ErrInvalid].
 	Create(ctx context.Context, config *types.ContainerConfig) (id string, err error)
-	// Delete removes a container, which must not run. Its anonymous volumes are
-	// kept, since they hold data.
+	// Delete removes a container, by its ID or by the name that it has at that moment. It
+	// must not run. Its anonymous volumes are kept, since they hold data.
 	//
 	// Errors: [ErrNotFound], [ErrRunning].
 	Delete(ctx context.Context, id string) error

@@ -115,11 +115,18 @@ func (d *worldData) makeVolumes(c *record) {
 
 // Delete implements runtime.Runtime.
 func (r *Runtime) Delete(ctx context.Context, id string) error {
-	return r.on(ctx, id, func(d *worldData, c *record) error {
-		if c.up() {
+	return r.update(ctx, func(d *worldData) error {
+		c := d.Containers[id]
+		if c == nil {
+			c = d.byName(id)
+		}
+		switch {
+		case c == nil:
+			return runtime.ErrNotFound
+		case c.up():
 			return runtime.ErrRunning
 		}
-		delete(d.Containers, id)
+		delete(d.Containers, c.ID)
 		return nil
 	})
 }

@@ -31,6 +31,14 @@ func lifeCycle(t *testing.T, s *suite) {
 	if got := s.status(t, id); got.Exists() {
 		t.Errorf("status after delete: %+v, want none", got)
 	}
+	id, config := s.create(t)
+	aside := name("aside")
+	ok(t, "rename", s.rt.Rename(ctx, id, aside))
+	wantErr(t, "delete by a name that it had", s.rt.Delete(ctx, config.Name), runtime.ErrNotFound)
+	ok(t, "delete by name", s.rt.Delete(ctx, aside))
+	if got := s.status(t, id); got.Exists() {
+		t.Errorf("status after delete by name: %+v, want none", got)
+	}
 }
 
 func idempotence(t *testing.T, s *suite) {
