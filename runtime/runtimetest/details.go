@@ -1,7 +1,6 @@
 package runtimetest
 
 import (
-	"context"
 	"strings"
 	"testing"
 	"time"
@@ -67,13 +66,6 @@ func anonymousVolumes(t *testing.T, s *suite) {
 	if volume == "" || len(got.AnonymousVolumes) != 1 {
 		t.Fatalf("anonymous volumes %v, want one at /data", got.AnonymousVolumes)
 	}
-	if remover, can := s.rt.(volumeRemover); can {
-		t.Cleanup(func() {
-			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-			defer cancel()
-			_ = remover.RemoveVolume(ctx, volume)
-		})
-	}
 	ok(t, "copy", s.rt.Copy(ctx, first, []*types.File{{Path: "/data/x", Content: "kept", Mode: 0o644}}))
 	second, _ := s.create(t, func(c *types.ContainerConfig) {
 		c.Mounts = []types.Mount{{Type: types.MountVolume, Source: volume, Target: "/data"}}
@@ -87,11 +79,6 @@ func anonymousVolumes(t *testing.T, s *suite) {
 	if got, err := s.rt.Inspect(ctx, second); err != nil || got.AnonymousVolumes["/data"] != volume {
 		t.Errorf("anonymous volumes of the next container: %v, %v", got.AnonymousVolumes, err)
 	}
-}
-
-// volumeRemover is a runtime whose volumes a test must remove.
-type volumeRemover interface {
-	RemoveVolume(ctx context.Context, name string) error
 }
 
 func signals(t *testing.T, s *suite) {

@@ -18,9 +18,6 @@ func facts(t *testing.T, s *suite) {
 		c.Memory, c.CPUs, c.CapDrop = 64<<20, 0.5, []string{"NET_RAW"}
 		c.Mounts = []types.Mount{{Target: "/data"}, {Source: s.TempDir, Target: "/host", ReadOnly: true}}
 	})
-	details, err := s.rt.Inspect(ctx, id)
-	ok(t, "inspect", err)
-	s.removeVolumes(t, details.AnonymousVolumes)
 	got, err := s.rt.Describe(ctx, id)
 	ok(t, "describe", err)
 	c := got.Config
@@ -39,21 +36,6 @@ func facts(t *testing.T, s *suite) {
 	}
 	_, err = s.rt.Describe(ctx, strings.Repeat("0", 64))
 	wantErr(t, "describe nobody", err, runtime.ErrNotFound)
-}
-
-// removeVolumes removes volumes at the end of the test, after their containers.
-func (s *suite) removeVolumes(t *testing.T, volumes map[string]string) {
-	remover, can := s.rt.(volumeRemover)
-	if !can {
-		return
-	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		defer cancel()
-		for _, volume := range volumes {
-			_ = remover.RemoveVolume(ctx, volume)
-		}
-	})
 }
 
 func adjusts(t *testing.T, s *suite) {

@@ -79,7 +79,13 @@ func name(base string) string {
 	return "gitsync-test-" + base + "-" + strings.ToLower(rand.Text()[:8])
 }
 
-// create creates a container that is removed at the end of the test.
+// volumeRemover is a runtime whose volumes a test must remove.
+type volumeRemover interface {
+	RemoveVolume(ctx context.Context, name string) error
+}
+
+// create creates a container that is removed at the end of the test, and its volumes
+// without a name after it.
 func (s *suite) create(t *testing.T, change ...func(*types.ContainerConfig)) (string, *types.ContainerConfig) {
 	t.Helper()
 	config := &types.ContainerConfig{Name: name("c"), Image: s.Image, StopTimeout: types.Duration(time.Second)}
@@ -93,8 +99,18 @@ func (s *suite) create(t *testing.T, change ...func(*types.ContainerConfig)) (st
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
+		details, _ := s.rt.Inspect(ctx, id)
 		_ = s.rt.Stop(ctx, id)
 		_ = s.rt.Delete(ctx, id)
+		remover, can := s.rt.(volumeRemover)
+		for _, volume := range details.AnonymousVolumes {
+			if !can {
+				break
+			}
+			if err := remover.RemoveVolume(ctx, volume); err != nil {
+				t.Errorf("remove the volume: %v", err)
+			}
+		}
 	})
 	return id, config
 }
