@@ -7,6 +7,7 @@ import (
 	"maps"
 	"path"
 	"slices"
+	"strings"
 
 	"github.com/rs/zerolog"
 
@@ -275,7 +276,13 @@ func (e *executor) removeByName(ctx context.Context, s Step) error {
 	}
 	row, err := finder.Find(ctx, s.Name)
 	if err == nil && row.ID == s.ID {
-		if err = e.rt.Delete(ctx, s.Name); err == nil {
+		target := s.Name
+		if strings.Trim(target, "0123456789abcdef") == "" {
+			// An engine takes such a name, when nobody has it any more, for the beginning
+			// of an ID: that may be a container of somebody else.
+			target = s.ID
+		}
+		if err = e.rt.Delete(ctx, target); err == nil {
 			return nil
 		}
 	}

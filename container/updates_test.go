@@ -432,3 +432,16 @@ func TestAContainerThatAPersonNamedInOtherLettersGetsItsNameBack(t *testing.T) {
 	}
 	w.wantData("web", "/cache")
 }
+
+// An engine takes "db" for the beginning of an ID when no container has that name.
+func TestANameThatCouldBeginAnIDIsNoWayToRemoveAContainer(t *testing.T) {
+	w := newWorld(t)
+	w.mustDeploy(spec("db"), spec("web"))
+	watched, rows := w.watch(&runtimetest.Watched{}), w.Containers()
+	w.mustDeploy()
+	for _, want := range []string{"delete " + rows["db"].ID, "delete web"} {
+		if !slices.Contains(watched.Calls(), want) {
+			t.Errorf("%q is not among the calls %q", want, watched.Calls())
+		}
+	}
+}

@@ -16,7 +16,8 @@ type Runtime interface {
 	//
 	// Errors: [ErrNameInUse], [ErrImageNotFound], [ErrInvalid].
 	Create(ctx context.Context, config *types.ContainerConfig) (id string, err error)
-	// Delete removes a container, by its ID or by the name that it has at that moment. It
+	// Delete removes a container, by its ID or by the name that it has at that moment. An
+	// engine may take hexadecimal digits for the beginning of an ID as well. The container
 	// must not run. Its anonymous volumes are kept, since they hold data.
 	//
 	// Errors: [ErrNotFound], [ErrRunning].
