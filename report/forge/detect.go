@@ -34,14 +34,11 @@ var labels = map[string]Kind{
 	"forgejo": Gitea,
 }
 
-// Detect says where the forge of a Git remote is: the URL of a clone by http(s) or SSH, or
-// user@host:path. It knows github.com, *.ghe.com, gitlab.com, bitbucket.org, codeberg.org
-// and gitea.com, and hosts with the name of a forge in theirs, such as gitlab.example.com.
-// Credentials in the remote are not taken over.
-func Detect(remote string) (Config, error) { return Config{}.For(remote) }
-
-// For is c, with what it leaves open taken from a Git remote, as [Detect] does. A Kind that
-// is set counts, whatever the host is called.
+// For is c, with what it leaves open taken from a Git remote: the URL of a clone by http(s)
+// or SSH, or user@host:path. It knows github.com, *.ghe.com, gitlab.com, bitbucket.org,
+// codeberg.org and gitea.com, and hosts with the name of a forge in theirs, such as
+// gitlab.example.com. A Kind that is set counts, whatever the host is called. Credentials in
+// the remote are not taken over.
 func (c Config) For(remote string) (Config, error) {
 	if c.Kind != "" && c.Repo != "" && (c.URL != "" || c.Kind == Bitbucket) {
 		return c, nil

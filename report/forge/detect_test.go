@@ -32,7 +32,7 @@ func TestTheForgeIsFoundFromTheRemote(t *testing.T) {
 		"https://bitbucket.org/acme/infra.git":                "bitbucket https://api.bitbucket.org/2.0 acme/infra",
 		"git@bitbucket.org:acme/infra.git":                    "bitbucket https://api.bitbucket.org/2.0 acme/infra",
 	} {
-		config, err := forge.Detect(remote)
+		config, err := forge.Config{}.For(remote)
 		if err != nil {
 			t.Errorf("%s: %v", remote, err)
 			continue
@@ -54,7 +54,7 @@ func TestARemoteWithoutAForgeSaysWhatToSet(t *testing.T) {
 		"https://user:" + token + "@[::1/acme/infra", "https://notgithub.com/acme/infra", "git@github.com:a/../b",
 		"gitlab.\x1e:a/b", "git@[gitlab.x:1]:a/b",
 	} {
-		config, err := forge.Detect(remote)
+		config, err := forge.Config{}.For(remote)
 		if err == nil {
 			t.Errorf("%q: got %+v, want an error", remote, config)
 			continue
@@ -150,7 +150,7 @@ func FuzzDetect(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, remote string) {
-		config, err := forge.Detect(remote)
+		config, err := forge.Config{}.For(remote)
 		if err != nil {
 			return
 		}

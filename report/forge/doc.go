@@ -1,7 +1,7 @@
 // Package forge tells a Git forge about commits: GitHub, GitLab, Gitea and Forgejo,
 // Bitbucket Cloud.
 //
-//	config, err := forge.Detect("git@github.com:acme/infra.git")
+//	config, err := forge.Config{}.For("git@github.com:acme/infra.git")
 //	config.Token = "…"
 //	client, err := forge.New(config)
 //	defer client.Close()
