@@ -36,6 +36,7 @@ EXIT STATUS
 		},
 	}
 	s.addRepoFlags(cmd.Flags())
+	s.addReachFlags(cmd.Flags())
 	addOutputFlag(cmd, &output)
 	return cmd
 }
