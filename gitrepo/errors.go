@@ -12,6 +12,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/transport"
 
 	"github.com/gitsync/gitsync/host/ssh"
+	"github.com/gitsync/gitsync/internal/panics"
 )
 
 // What callers can decide on, with errors.Is.
@@ -49,8 +50,9 @@ func (r *Remote) classify(ctx context.Context, err error) error {
 		return fmt.Errorf("%w: %w", ErrUnreachable, cause)
 	}
 	var unexpected *packp.ErrUnexpectedData
+	var broken *panics.Error
 	switch {
-	case errors.Is(err, ErrRaceLost):
+	case errors.Is(err, ErrRaceLost), errors.Is(err, ErrTooLarge), errors.As(err, &broken):
 		return err
 	case errors.Is(err, transport.ErrEmptyRemoteRepository):
 		return fmt.Errorf("%w: push a first commit with hosts/<host>/containers.yaml", ErrEmptyRemote)

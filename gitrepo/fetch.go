@@ -8,14 +8,19 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/filemode"
-	"github.com/go-git/go-git/v5/plumbing/format/packfile"
 	"github.com/go-git/go-git/v5/plumbing/object"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/sideband"
 	"github.com/go-git/go-git/v5/plumbing/transport"
 	"github.com/go-git/go-git/v5/storage"
+
+	"github.com/gitsync/gitsync/internal/panics"
 )
+
+// maxDepth bounds how deep directories are nested: Go ends a process whose stack grows
+// too large.
+const maxDepth = 256
 
 // errStore means that what was fetched could not be put into the store.
 var errStore = errors.New("write the fetched objects")
@@ -25,7 +30,8 @@ var errStore = errors.New("write the fetched objects")
 // cannot receive thin packs, so that a server sends a whole snapshot for each fetch
 // with a depth. Without a tip the one that the branch has is fetched. It returns what
 // was fetched.
-func (s *Store) fetchInto(ctx context.Context, into storage.Storer, tip, have Hash, depth int) (Hash, error) {
+func (s *Store) fetchInto(ctx context.Context, into storage.Storer, tip, have Hash, depth int) (_ Hash, err error) {
+	defer panics.Into(&err)
 	session, err := s.remote.uploadPack(ctx)
 	if err != nil {
 		return "", err
@@ -62,8 +68,11 @@ func (s *Store) receive(ctx context.Context, session transport.UploadPackSession
 		return err
 	}
 	pack := &limited{ReadCloser: io.NopCloser(demux(request, response)), left: maxPack}
-	if err := packfile.UpdateObjectStorage(into, pack); err != nil {
+	if err := storePack(ctx, into, pack); err != nil {
 		if isNetwork(err) || errors.Is(err, ErrTooLarge) || ctx.Err() != nil {
+			return err
+		}
+		if errors.Is(err, errPack) {
 			return err
 		}
 		return fmt.Errorf("%w: %w", errStore, err)
@@ -134,22 +143,26 @@ func demux(request *packp.UploadPackRequest, r io.Reader) io.Reader {
 // whole returns a commit when all that belongs to it is in the store. Trees that
 // were found whole before are not walked again, so that the effort follows what
 // changed.
-func (s *Store) whole(tip Hash) (*Commit, error) {
+func (s *Store) whole(tip Hash) (_ *Commit, err error) {
+	defer panics.Into(&err)
 	commit, err := object.GetCommit(s.storer, tip.git())
 	if err != nil {
 		return nil, fmt.Errorf("%w: commit %s: %w", ErrObjectMissing, tip.Short(), err)
 	}
 	verified := map[plumbing.Hash]bool{}
-	if err := s.verify(commit.TreeHash, verified); err != nil {
+	if err := s.verify(commit.TreeHash, verified, 0); err != nil {
 		return nil, err
 	}
 	s.verified = verified
 	return s.newCommit(commit), nil
 }
 
-func (s *Store) verify(tree plumbing.Hash, verified map[plumbing.Hash]bool) error {
+func (s *Store) verify(tree plumbing.Hash, verified map[plumbing.Hash]bool, depth int) error {
 	if verified[tree] {
 		return nil
+	}
+	if depth > maxDepth {
+		return fmt.Errorf("the directories of the repo are nested more than %d deep, which is %w", maxDepth, ErrTooLarge)
 	}
 	content, err := object.GetTree(s.storer, tree)
 	if err != nil {
@@ -160,7 +173,7 @@ func (s *Store) verify(tree plumbing.Hash, verified map[plumbing.Hash]bool) erro
 	for _, e := range content.Entries {
 		switch {
 		case e.Mode == filemode.Dir:
-			if err := s.verify(e.Hash, verified); err != nil {
+			if err := s.verify(e.Hash, verified, depth+1); err != nil {
 				return err
 			}
 		case e.Mode != filemode.Submodule && !known:

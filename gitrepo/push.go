@@ -14,6 +14,8 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/gitsync/gitsync/internal/panics"
 )
 
 // Push moves the branch from one commit to another one that [Store.Commit] made on
@@ -44,7 +46,8 @@ func (s *Store) Push(ctx context.Context, newTip, oldTip Hash) error {
 	return s.setTip(newTip)
 }
 
-func (s *Store) send(ctx context.Context, objects []plumbing.Hash, newTip, oldTip Hash, said io.Writer) error {
+func (s *Store) send(ctx context.Context, objects []plumbing.Hash, newTip, oldTip Hash, said io.Writer) (err error) {
+	defer panics.Into(&err)
 	session, err := s.remote.receivePack(ctx)
 	if err != nil {
 		return err

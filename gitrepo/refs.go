@@ -9,6 +9,8 @@ import (
 	"unicode"
 
 	"github.com/go-git/go-git/v5/plumbing"
+
+	"github.com/gitsync/gitsync/internal/panics"
 )
 
 // Hash is the name of a Git object: 40 hexadecimal digits, or empty for none.
@@ -63,7 +65,8 @@ func (r Refs) With(name string, tip Hash) Refs {
 // Refs asks the remote for its branches: one reference advertisement.
 //
 // Errors: [ErrEmptyRemote], [ErrAuth], [ErrHostKey], [ErrUnreachable].
-func (r *Remote) Refs(ctx context.Context) (Refs, error) {
+func (r *Remote) Refs(ctx context.Context) (_ Refs, err error) {
+	defer panics.Into(&err)
 	ctx, cancel := context.WithTimeout(ctx, refsTimeout)
 	defer cancel()
 	session, err := r.uploadPack(ctx)

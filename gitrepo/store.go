@@ -226,7 +226,7 @@ func (s *Store) setTip(tip Hash) error {
 // suspect says whether an error comes from the local store rather than from the
 // remote.
 func (s *Store) suspect(err error) bool {
-	return !isNetwork(err) && (errors.Is(err, plumbing.ErrObjectNotFound) || errors.Is(err, errStore))
+	return !isNetwork(err) && (errors.Is(err, plumbing.ErrObjectNotFound) || errors.Is(err, errStore) || errors.Is(err, errPack))
 }
 
 // worn says whether so many packs or loose objects have gathered that a fresh

@@ -25,14 +25,15 @@ var mayImport = map[string][]string{
 	"runtime/runtimetest": {"container/types", "runtime"},
 
 	"internal/grace":   {},
+	"internal/panics":  {},
 	"internal/yamlout": {},
 
 	"container": {
-		"container/types", "host", "host/ssh", "internal/grace", "internal/yamlout", "runtime", "runtime/docker", "runtime/memory",
+		"container/types", "host", "host/ssh", "internal/grace", "internal/panics", "internal/yamlout", "runtime", "runtime/docker", "runtime/memory",
 	},
 	"container/resource": {"container", "container/types", "internal/yamlout"},
 
-	"gitrepo": {"host/ssh"},
+	"gitrepo": {"host/ssh", "internal/panics"},
 	"layout": {
 		"container", "container/types", "host", "host/direct", "host/ssh",
 		"runtime/docker", "runtime/memory",
@@ -46,7 +47,7 @@ var mayImport = map[string][]string{
 	"server": {},
 
 	"sync": {
-		"container", "container/types", "gitrepo", "host", "internal/grace", "layout", "report", "runtime", "state",
+		"container", "container/types", "gitrepo", "host", "internal/grace", "internal/panics", "layout", "report", "runtime", "state",
 	},
 
 	"internal/demo": {
