@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gitsync/gitsync/container/types"
+	"github.com/gitsync/gitsync/internal/panics"
 	"github.com/gitsync/gitsync/internal/yamlout"
 )
 
@@ -217,7 +218,7 @@ func (d *Deployment) each(work func(*machine) error) error {
 	group.SetLimit(maxMachines)
 	for i, m := range d.machines {
 		group.Go(func() error {
-			errs[i] = work(m)
+			errs[i] = panics.Catch(func() error { return work(m) })
 			return nil
 		})
 	}

@@ -7,6 +7,8 @@ import (
 	"slices"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/gitsync/gitsync/internal/panics"
 )
 
 // errGaveUp ends a unit whose container could not be recovered, which was told.
@@ -78,7 +80,13 @@ func (e *executor) runWhenReady(ctx context.Context, unit Unit, own *progress, b
 	}
 	e.slots <- struct{}{}
 	defer func() { <-e.slots }()
-	return e.runUnit(ctx, unit, started)
+	err = panics.Catch(func() error { return e.runUnit(ctx, unit, started) })
+	var broken *panics.Error
+	if errors.As(err, &broken) {
+		// The next cycle finds what was begun, as after a crash.
+		return e.failUnit(unit, unit.Steps[len(unit.Steps)-1].Container, err)
+	}
+	return err
 }
 
 // missing waits until it is known whether the need is met. Every unit ends, so this
@@ -109,7 +117,7 @@ func (e *executor) pullAll(ctx context.Context, pulls []Step) {
 	group.SetLimit(cap(e.slots))
 	for _, s := range pulls {
 		group.Go(func() error {
-			if err := e.pull(ctx, s); err != nil {
+			if err := panics.Catch(func() error { return e.pull(ctx, s) }); err != nil {
 				e.mu.Lock()
 				e.failedPulls[CanonicalImage(s.Image)] = err
 				e.mu.Unlock()

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gitsync/gitsync/container/types"
+	"github.com/gitsync/gitsync/internal/panics"
 	"github.com/gitsync/gitsync/runtime"
 )
 
@@ -27,7 +28,8 @@ func (m *machine) lookAtSettings(ctx context.Context, rt runtime.Runtime, opts C
 		if main == nil || want.Drift.policy() == Ignore || !sameSpec(main.Labels[LabelSpec], want, m.previous[key]) || !m.asks(key, main, opts) {
 			continue
 		}
-		group.Go(func() error {
+		group.Go(func() (err error) {
+			defer panics.Into(&err)
 			facts, err := describer.Describe(ctx, main.ID)
 			if errors.Is(err, runtime.ErrNotFound) {
 				// It went between two calls: the next look tells.

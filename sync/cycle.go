@@ -9,6 +9,7 @@ import (
 	stdsync "sync"
 	"time"
 
+	"github.com/gitsync/gitsync/internal/panics"
 	"github.com/gitsync/gitsync/layout"
 	"github.com/gitsync/gitsync/state"
 )
@@ -115,7 +116,9 @@ func (s *Syncer) Plan(ctx context.Context) *Result {
 
 func (c *cycle) run(ctx context.Context, steps ...step) {
 	for _, s := range steps {
-		if err := s.run(ctx); err != nil {
+		err := panics.Catch(func() error { return s.run(ctx) })
+		logPanic(ctx, "", err)
+		if err != nil {
 			c.result.Err = err
 			return
 		}

@@ -2,9 +2,14 @@ package sync
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	stdsync "sync"
 	"time"
 
+	"github.com/rs/zerolog"
+
+	"github.com/gitsync/gitsync/internal/panics"
 	"github.com/gitsync/gitsync/state"
 )
 
@@ -92,13 +97,32 @@ func (c *cycle) start(ctx context.Context, h *HostResult, steps []hostStep) {
 		}
 		release := c.slot(ctx, h)
 		for _, s := range steps {
-			if h.Err = s.run(ctx, h); h.Err != nil || !h.Waiting.IsZero() || h.deployment == nil {
+			if h.Err = c.runStep(ctx, h, s); h.Err != nil || !h.Waiting.IsZero() || h.deployment == nil {
 				break
 			}
 		}
 		release()
 		c.end(h)
 	})
+}
+
+// runStep does a step for a host. A panic in it is the host's trouble alone.
+func (c *cycle) runStep(ctx context.Context, h *HostResult, s hostStep) error {
+	err := panics.Catch(func() error { return s.run(ctx, h) })
+	logPanic(ctx, h.Name, err)
+	var broken *panics.Error
+	if errors.As(err, &broken) {
+		return c.failed(h, fmt.Errorf("%s %s: %w", s.name, h.Name, err))
+	}
+	return err
+}
+
+// logPanic writes where a panic happened to the log.
+func logPanic(ctx context.Context, host string, err error) {
+	var broken *panics.Error
+	if errors.As(err, &broken) {
+		zerolog.Ctx(ctx).Error().Err(err).Str("host", host).Bytes("stack", broken.Stack).Msg("panic")
+	}
 }
 
 // begin waits until the host is nobody else's.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/gitsync/gitsync/internal/panics"
 	"github.com/gitsync/gitsync/runtime"
 )
 
@@ -96,15 +97,18 @@ func (w *watches) run(ctx context.Context, h *HostResult, one *watch) {
 				release()
 				return
 			}
-			err = watcher.Watch(ctx, since, func() {
-				log.Debug().Bool("again", opened).Msg("watching events")
-				w.ready(h, one, opened)
-				opened, failures = true, 0
-			}, func(e runtime.Event) {
-				since = e.Time
-				log.Trace().Str("action", e.Action).Str("name", e.Name).Msg("event")
-				w.seen(h, one, e)
+			err = panics.Catch(func() error {
+				return watcher.Watch(ctx, since, func() {
+					log.Debug().Bool("again", opened).Msg("watching events")
+					w.ready(h, one, opened)
+					opened, failures = true, 0
+				}, func(e runtime.Event) {
+					since = e.Time
+					log.Trace().Str("action", e.Action).Str("name", e.Name).Msg("event")
+					w.seen(h, one, e)
+				})
 			})
+			logPanic(ctx, h.Name, err)
 			release()
 		}
 		w.lost(one)
