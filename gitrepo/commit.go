@@ -40,13 +40,22 @@ func (s *Store) newCommit(c *object.Commit) *Commit {
 func describe(c *object.Commit) *Commit {
 	subject, _, _ := strings.Cut(strings.TrimSpace(c.Message), "\n")
 	commit := &Commit{
-		Hash: Hash(c.Hash.String()), Author: c.Author.Name, Email: c.Author.Email, When: c.Author.When,
-		Subject: strings.TrimSpace(subject), Message: c.Message,
+		Hash: Hash(c.Hash.String()), Author: short(c.Author.Name), Email: short(c.Author.Email), When: c.Author.When,
+		Subject: strings.TrimSpace(short(subject)), Message: c.Message,
 	}
 	for _, p := range c.ParentHashes {
 		commit.Parents = append(commit.Parents, Hash(p.String()))
 	}
 	return commit
+}
+
+// short cuts a line that is longer than anybody writes: a commit may have 128 MiB.
+func short(line string) string {
+	const enough = 1000
+	if len(line) <= enough {
+		return line
+	}
+	return strings.ToValidUTF8(line[:enough], "") + "…"
 }
 
 // Signature says who makes a commit.

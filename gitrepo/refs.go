@@ -91,10 +91,10 @@ func branchesOf(references map[string]plumbing.Hash) Refs {
 	return refs
 }
 
-// printable puts foreign text on one line without control characters.
+// printable puts foreign text on one line, without characters that steer a terminal.
 func printable(s string) string {
 	s = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
+		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == '\u2028' || r == '\u2029' {
 			return ' '
 		}
 		return r

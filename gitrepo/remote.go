@@ -96,7 +96,7 @@ func newURL(scheme, address string, auth Auth) (*Remote, error) {
 		port, _ := strconv.Atoi(u.Port())
 		return newSSH(u.User.Username(), u.Hostname(), port, u.Path, auth), nil
 	}
-	return nil, fmt.Errorf("repo address %s: %s:// is not supported: use https://, ssh://, file:// or a path", u.Redacted(), scheme)
+	return nil, fmt.Errorf("repo address %s: %s:// is not supported: use https://, ssh://, file:// or a path", Redact(address), scheme)
 }
 
 func newLocal(path string) (*Remote, error) {
@@ -121,20 +121,15 @@ func newHTTP(u *url.URL, auth Auth) (*Remote, error) {
 	}
 	endpoint, err := transport.NewEndpoint(plain.String())
 	if err != nil {
-		return nil, fmt.Errorf("repo address %s: %w", plain.String(), err)
+		return nil, fmt.Errorf("repo address %s cannot be read", Redact(u.String()))
 	}
 	r := &Remote{
-		shown: plain.String(), identity: identity(u.Host, u.Path),
+		shown: Redact(u.String()), identity: identity(u.Host, u.Path),
 		http: githttp.NewClientWithOptions(client, nil), endpoint: endpoint, idle: client.CloseIdleConnections,
 	}
 	if username != "" || password != "" {
 		r.auth = &githttp.BasicAuth{Username: username, Password: password}
-		r.secrets = []string{password, url.QueryEscape(password), url.PathEscape(password)}
-		if u.User != nil {
-			marked := *u
-			marked.User = url.User("***")
-			r.shown = marked.String()
-		}
+		r.secrets = secretsOf(username, password)
 	}
 	return r, nil
 }
@@ -172,14 +167,13 @@ func (r *Remote) Close() error {
 	return nil
 }
 
-// redact takes credentials out of a text.
+// redact takes credentials out of a text, which may hold what a server said: it ends up
+// on one line, without control characters.
 func (r *Remote) redact(text string) string {
 	for _, secret := range r.secrets {
-		if secret != "" {
-			text = strings.ReplaceAll(text, secret, "***")
-		}
+		text = strings.ReplaceAll(text, secret, redacted)
 	}
-	return text
+	return printable(text)
 }
 
 // uploadPack opens a session that fetches. It ends with the context.

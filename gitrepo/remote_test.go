@@ -217,7 +217,11 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 func TestAddressesAreUnderstood(t *testing.T) {
 	for address, want := range map[string]struct{ shown, identity string }{
 		"https://example.com/acme/infra.git":         {"https://example.com/acme/infra.git", "example.com/acme/infra"},
-		"https://me:tok@example.com/acme/infra":      {"https://%2A%2A%2A@example.com/acme/infra", "example.com/acme/infra"},
+		"https://me:tok@example.com/acme/infra":      {"https://***@example.com/acme/infra", "example.com/acme/infra"},
+		"https://ghp_t0k@example.com/acme/infra":     {"https://***@example.com/acme/infra", "example.com/acme/infra"},
+		"https://t0k:x-oauth-basic@example.com/a/b":  {"https://***@example.com/a/b", "example.com/a/b"},
+		"https://example.com/a/b?private_token=t0k":  {"https://example.com/a/b?***", "example.com/a/b"},
+		"ssh://git:t0k@example.com/acme/infra":       {"ssh://git@example.com:22/acme/infra", "example.com/acme/infra"},
 		"git@example.com:acme/infra.git":             {"ssh://git@example.com:22/acme/infra.git", "example.com/acme/infra"},
 		"ssh://git@example.com:2222/acme/infra.git/": {"ssh://git@example.com:2222/acme/infra.git/", "example.com/acme/infra"},
 		"/srv/git/infra.git":                         {"/srv/git/infra.git", "/srv/git/infra.git"},
@@ -228,7 +232,7 @@ func TestAddressesAreUnderstood(t *testing.T) {
 			t.Errorf("%s: shown %s, identity %s, want %+v", address, remote, remote.Identity(), want)
 		}
 	}
-	for _, address := range []string{"", "git://example.com/x", "ftp://me:tok@example.com/x"} {
+	for _, address := range []string{"", "git://example.com/x", "ftp://me:tok@example.com/x", "ftp://tok@example.com/x", "https://tok@exa mple.com/x"} {
 		if _, err := gitrepo.NewRemote(address, gitrepo.Auth{}); err == nil || strings.Contains(err.Error(), "tok@") {
 			t.Errorf("%q: %v, want an error without the password", address, err)
 		}
