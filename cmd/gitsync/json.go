@@ -94,7 +94,7 @@ type statusTrouble struct {
 }
 
 func (p *jsonPrinter) write(v any) error {
-	enc := json.NewEncoder(p.out)
+	enc := json.NewEncoder(escaped{p.out})
 	enc.SetIndent("", "  ")
 	enc.SetEscapeHTML(false)
 	return wrapWrite(enc.Encode(v))

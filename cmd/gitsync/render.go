@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
@@ -61,14 +62,14 @@ func runRender(ctx context.Context, s *settings, path, name string, stdout *os.F
 		return exitStatus(exitError)
 	}
 	for _, h := range repo.Hosts {
-		if err := render(stdout, h); err != nil {
+		if err := render(exact(stdout), h); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func render(stdout *os.File, h layout.Host) error {
+func render(stdout io.Writer, h layout.Host) error {
 	if h.Merged == nil {
 		return errors.New("nothing is known about the host's files")
 	}

@@ -227,8 +227,8 @@ func (t *textPrinter) status(r *sync.Result) error {
 	fmt.Fprintln(w, "HOST\tCONTAINER\tDESIRED\tRUNNING\tSINCE\tCOMMIT\tPROBLEM")
 	for _, h := range r.Hosts {
 		for _, row := range statusRows(h) {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", clean(row.Host), clean(row.Container), orDash(row.Desired),
-				row.Running, orDash(clean(row.Since)), orDash(shortHash(row.Commit)), orDash(clean(row.Problem)))
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", clean(row.Host), clean(row.Container), orDash(clean(row.Desired)),
+				clean(row.Running), orDash(clean(row.Since)), orDash(shortHash(row.Commit)), orDash(clean(row.Problem)))
 		}
 	}
 	err := w.Flush()

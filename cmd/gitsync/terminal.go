@@ -9,7 +9,8 @@ package main
 //   - Colour marks what a glance should find, and carries no meaning alone. There
 //     is none when NO_COLOR is set or the output is no terminal.
 //   - Text from outside (names, commit messages, engines) passes clean, so that it
-//     cannot move the cursor.
+//     cannot move the cursor; all that we write passes inert, or escaped for JSON, in
+//     case that something did not (inert.go).
 
 import (
 	"errors"
@@ -17,7 +18,6 @@ import (
 	"io"
 	"os"
 	"strings"
-	"unicode"
 
 	"golang.org/x/term"
 )
@@ -30,7 +30,7 @@ type terminal struct {
 
 func newTerminal(f *os.File) *terminal {
 	tty := term.IsTerminal(int(f.Fd()))
-	return &terminal{out: f, tty: tty, color: tty && os.Getenv("NO_COLOR") == ""}
+	return &terminal{out: inert{f}, tty: tty, color: tty && os.Getenv("NO_COLOR") == ""}
 }
 
 // hinted is an error with a line that says what to do.
@@ -55,7 +55,7 @@ func (t *terminal) error(err error) {
 	}
 	var h hinted
 	if errors.As(err, &h) {
-		fmt.Fprintln(t.out, t.dim("hint: "+h.hint))
+		fmt.Fprintln(t.out, t.dim("hint: "+clean(h.hint)))
 	}
 }
 
@@ -71,13 +71,3 @@ func (t *terminal) green(s string) string  { return t.paint("32", s) }
 func (t *terminal) yellow(s string) string { return t.paint("33", s) }
 func (t *terminal) bold(s string) string   { return t.paint("1", s) }
 func (t *terminal) dim(s string) string    { return t.paint("2", s) }
-
-// clean replaces what could steer a terminal.
-func clean(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) && r != '\t' || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 {
-			return '\ufffd'
-		}
-		return r
-	}, s)
-}
