@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/gitsync/gitsync/host"
+	"github.com/gitsync/gitsync/registry"
 	"github.com/gitsync/gitsync/runtime"
 )
 
@@ -57,6 +58,9 @@ type Containers struct {
 	// Progress, when set, is told how far pulls are. It may be called for several
 	// images at once.
 	Progress func(runtime.PullProgress) `json:"-"`
+	// Credentials, when set, are asked with what the registry of an image is logged in
+	// to, each time that one is pulled; nil means anonymously.
+	Credentials registry.Credentials `json:"-"`
 }
 
 // Machine is a runtime on a host.

@@ -107,7 +107,7 @@ func (d *Deployment) at(where Machine) *machine {
 	}
 	m := &machine{
 		Machine: where, name: address, connect: d.source.Connector,
-		origin: d.source.Origin, progress: d.source.Progress,
+		origin: d.source.Origin, progress: d.source.Progress, credentials: d.source.Credentials,
 		previous: ContainersState{}, desired: ContainersState{}, state: ContainersState{},
 		parallel: d.source.Parallel, superseded: d.source.Superseded,
 		options: PlanOptions{PruneLimit: d.source.PruneLimit, Held: d.source.Held, Blocked: d.source.Blocked, Moves: d.source.Moves,

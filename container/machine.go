@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/gitsync/gitsync/container/types"
+	"github.com/gitsync/gitsync/registry"
 	"github.com/gitsync/gitsync/runtime"
 )
 
@@ -18,6 +19,7 @@ type machine struct {
 	origin            *Origin
 	connect           Connector
 	progress          func(runtime.PullProgress)
+	credentials       registry.Credentials
 	previous, desired ContainersState
 	// state is what is known to be there; it starts as the previous state and
 	// follows each step of a deploy.

@@ -26,8 +26,12 @@ func (e *executor) pull(ctx context.Context, s Step) error {
 	if err != nil || present {
 		return err
 	}
+	credential, err := e.credentials.For(ctx, s.Image)
+	if err != nil {
+		return err
+	}
 	zerolog.Ctx(ctx).Info().Str("host", e.name).Str("image", s.Image).Msg("pull")
-	return puller.Pull(ctx, s.Image, e.progress)
+	return puller.Pull(ctx, s.Image, runtime.PullOptions{Credential: credential, Progress: e.progress})
 }
 
 func (e *executor) create(ctx context.Context, s Step) (undo, error) {

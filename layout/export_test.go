@@ -11,6 +11,7 @@ func Keys() map[string][]string {
 		"host.yaml":   keys(hostSchema),
 		"ssh":         keys(sshSchema),
 		"docker":      keys(dockerSchema),
+		"registry":    keys(loginSchema),
 		"update":      keys(updateSchema),
 		"drift":       keys(driftSchema),
 		"host drift":  keys(hostDriftSchema),

@@ -14,6 +14,7 @@ import (
 	"github.com/gitsync/gitsync/host"
 	"github.com/gitsync/gitsync/host/direct"
 	"github.com/gitsync/gitsync/host/ssh"
+	"github.com/gitsync/gitsync/registry"
 	"github.com/gitsync/gitsync/runtime/docker"
 )
 
@@ -26,6 +27,7 @@ type reach struct {
 	// parallelism is how many containers are updated at once; 0 is the default.
 	parallelism int
 	drift       hostDrift
+	registries  registry.Logins
 	groups      []namedGroup
 	vars        map[string]variable
 }
@@ -45,6 +47,7 @@ var hostSchema = append(schema[reach]{
 	{key: "parallelism", decode: integer(func(r *reach) *int { return &r.parallelism }, 100), aka: []string{"parallel"}},
 	{key: "drift", decode: decodeHostDrift, aka: []string{"driftPolicy"}},
 	{key: "groups", decode: decodeGroups, aka: []string{"group"}},
+	{key: "registries", decode: decodeRegistries, aka: []string{"registry", "registryAuth", "auths"}},
 	// vars are read before the rest, which may use them.
 	{key: "vars", decode: func(*decoder, string, *yaml.Node, *reach) {}, aka: []string{"variables"}},
 }, wayFields(func(r *reach) *host.Host { return &r.host })...)

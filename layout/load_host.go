@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -270,6 +271,7 @@ func (l *loaded) host(localDocker string) Host {
 		Containers: container.ContainersState{}, Endpoint: l.reach.endpoint(l.name, localDocker), Agent: l.reach.agent,
 		Parallelism: l.reach.parallelism, Merged: l.merged,
 		Drift: driftPolicy(nil, l.reach.drift.policy), DriftInterval: l.reach.drift.interval,
+		Registries: maps.Clone(l.reach.registries),
 	}
 	for _, e := range l.entries {
 		h.Containers[e.config.Name] = l.container(e)

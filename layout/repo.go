@@ -7,6 +7,7 @@ import (
 	"github.com/gitsync/gitsync/container"
 	"github.com/gitsync/gitsync/container/types"
 	"github.com/gitsync/gitsync/host"
+	"github.com/gitsync/gitsync/registry"
 )
 
 // ErrNoHosts is returned when the tree has no directory hosts/, or no host in
@@ -60,6 +61,9 @@ type Host struct {
 	// empty. The structs belong to the caller, who may change their fields, but
 	// not what is in their slices and maps: those are shared with later loads.
 	Containers container.ContainersState
+	// Registries are the logins for registries that the host names. Their passwords are
+	// references to secrets.
+	Registries registry.Logins
 	// Parallelism is how many of its containers are updated at once; 0 means the
 	// library's default.
 	Parallelism int

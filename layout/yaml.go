@@ -108,7 +108,7 @@ func firstOddCharacter(data []byte) (at position, what string) {
 var lineOfError = regexp.MustCompile(`^yaml: (line \d+: )?`)
 
 // variableInFlow finds a variable in a text without quotes inside brackets.
-var variableInFlow = regexp.MustCompile(`[\[{,][^"'#]*\$\{(vars|host)\.`)
+var variableInFlow = regexp.MustCompile(`[\[{,][^"'#]*\$\{(vars|host|secret)\.`)
 
 // syntaxError records what the parser says. Its line is often that of the
 // construct that the wrong line is in, or missing, so it is looked for here.

@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"github.com/gitsync/gitsync/container/types"
+	"github.com/gitsync/gitsync/registry"
 )
 
 // Runtime creates, runs and removes containers, and copies files to and from
@@ -97,11 +98,21 @@ type Puller interface {
 	// HasImage says whether the image is present, so that Create needs no pull.
 	HasImage(ctx context.Context, image string) (bool, error)
 	// Pull fetches the image, whether or not it is present. It reads the whole
-	// answer, so an error in the middle of it is returned. progress, which may
-	// be nil, is called from this goroutine, at most a few times a second.
+	// answer, so an error in the middle of it is returned. No error holds what is
+	// secret in the credential.
 	//
 	// Errors: [ErrImageNotFound].
-	Pull(ctx context.Context, image string, progress func(PullProgress)) error
+	Pull(ctx context.Context, image string, opts PullOptions) error
+}
+
+// PullOptions say how an image is pulled. The zero value pulls anonymously.
+type PullOptions struct {
+	// Credential is what the registry of the image is logged in to with. It is given to
+	// no other one, and not kept.
+	Credential registry.Credential
+	// Progress, which may be nil, is called from the goroutine that pulls, at most a few
+	// times a second.
+	Progress func(PullProgress)
 }
 
 // PullProgress says how far a pull is.

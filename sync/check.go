@@ -74,6 +74,7 @@ func (c *cycle) deploymentOf(h *HostResult) *container.Containers {
 		Machine:      &container.Machine{Host: h.Host.Host, Runtime: h.Host.Runtime},
 		Connector:    c.connections.Connect,
 		Progress:     c.opts.Progress,
+		Credentials:  h.Host.Registries.Over(h.Name, c.opts.RegistryPassword, c.opts.Credentials),
 	}
 	if h.Record != nil {
 		containers.PreviousState = h.Record.PreviousState

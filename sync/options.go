@@ -7,6 +7,7 @@ import (
 
 	"github.com/gitsync/gitsync/container"
 	"github.com/gitsync/gitsync/gitrepo"
+	"github.com/gitsync/gitsync/registry"
 	"github.com/gitsync/gitsync/runtime"
 )
 
@@ -43,6 +44,12 @@ type Options struct {
 	Reporter Reporter
 	// ReportAll tells of the hosts too that other gitsyncs handle, by their records.
 	ReportAll bool
+	// Credentials, when set, are asked with what registries are logged in to, where
+	// host.yaml does not say it.
+	Credentials registry.Credentials
+	// RegistryPassword opens the passwords of registries in host.yaml, which refer to
+	// secrets. Without it such a registry cannot be pulled from.
+	RegistryPassword registry.Resolver
 	// Progress, when set, is told how far pulls are.
 	Progress func(runtime.PullProgress)
 	// Parallel is how many hosts are handled at once; 32 by default.

@@ -35,6 +35,7 @@ type settings struct {
 	sshConfig     string
 	sshTrust      bool
 	certPath      string
+	dockerConfig  string
 	local, agent  bool
 	parallel      int
 }
@@ -75,6 +76,12 @@ func (s *settings) addHostFlags(f *pflag.FlagSet) {
 	f.StringVar(&s.sshConfig, "ssh-config", "", "ssh_config `FILE` for hosts and ssh remotes, or none (default ~/.ssh/config if it is there)")
 	f.BoolVar(&s.sshTrust, "ssh-trust-on-first-use", false, "accept the key of a host that is not known, and add it to its known_hosts")
 	f.StringVar(&s.certPath, "docker-cert-path", "", "`DIR` with ca.pem, cert.pem and key.pem for tcp:// engines, or with a directory of them for each address (default $DOCKER_CERT_PATH)")
+	s.addRegistryFlags(f)
+}
+
+// addRegistryFlags adds the flag that says with what registries are logged in to.
+func (s *settings) addRegistryFlags(f *pflag.FlagSet) {
+	f.StringVar(&s.dockerConfig, "docker-config", "", "Docker's config.json, or the `DIR` that it is in, with the credentials for registries (default $DOCKER_CONFIG, or ~/.docker)")
 }
 
 // addReachFlags adds the flags that say from where hosts are reached, and how many at

@@ -16,6 +16,7 @@ import (
 	"github.com/gitsync/gitsync/host"
 	"github.com/gitsync/gitsync/host/direct"
 	"github.com/gitsync/gitsync/host/ssh"
+	"github.com/gitsync/gitsync/registry/dockerconfig"
 	"github.com/gitsync/gitsync/runtime"
 	"github.com/gitsync/gitsync/runtime/docker"
 	"github.com/gitsync/gitsync/runtime/memory"
@@ -52,6 +53,7 @@ func (s *settings) openSyncer(path string, keep bool, progress func(runtime.Pull
 		Branch: s.branch, StateBranch: s.stateBranch, Path: path, Hosts: s.hosts,
 		Author: author(), Progress: progress, DockerHost: (&docker.Config{}).GetAddress(),
 		Connector: s.connector(), Parallel: s.parallel, Local: s.local || s.agent,
+		Credentials: dockerconfig.Config{Path: s.dockerConfig}.Credential,
 	}
 	closeRemote := func() {}
 	if s.repo != "" || path == "" {

@@ -64,6 +64,16 @@ func Image(t testing.TB, engine *docker.Runtime, env ...string) string {
 	return ImageAs(t, engine, "gitsync-test/probe:"+strings.ToLower(rand.Text()[:10]), env...)
 }
 
+// RootFS returns what is in the image of the probe, as a tar archive, and its entrypoint.
+func RootFS(t testing.TB) (archive []byte, entrypoint string) {
+	t.Helper()
+	binary, err := probe()
+	if err != nil {
+		t.Fatalf("build the probe: %v", err)
+	}
+	return rootFS(binary), "/probe"
+}
+
 // ImageAs is Image under a given reference, for an engine of the test's own.
 func ImageAs(t testing.TB, engine *docker.Runtime, ref string, env ...string) string {
 	t.Helper()

@@ -19,9 +19,12 @@ var mayImport = map[string][]string{
 	"host/direct": {},
 	"host/ssh":    {"container/types"},
 
-	"runtime":             {"container/types"},
-	"runtime/docker":      {"container/types", "runtime"},
-	"runtime/memory":      {"container/types", "runtime"},
+	"registry":              {},
+	"registry/dockerconfig": {"registry"},
+
+	"runtime":             {"container/types", "registry"},
+	"runtime/docker":      {"container/types", "registry", "runtime"},
+	"runtime/memory":      {"container/types", "registry", "runtime"},
 	"runtime/runtimetest": {"container/types", "runtime"},
 
 	"internal/grace":   {},
@@ -29,14 +32,14 @@ var mayImport = map[string][]string{
 	"internal/yamlout": {},
 
 	"container": {
-		"container/types", "host", "host/ssh", "internal/grace", "internal/panics", "internal/yamlout", "runtime", "runtime/docker", "runtime/memory",
+		"container/types", "host", "host/ssh", "internal/grace", "internal/panics", "internal/yamlout", "registry", "runtime", "runtime/docker", "runtime/memory",
 	},
 	"container/resource": {"container", "container/types", "internal/yamlout"},
 
 	"gitrepo": {"host/ssh", "internal/panics"},
 	"layout": {
 		"container", "container/types", "host", "host/direct", "host/ssh",
-		"runtime/docker", "runtime/memory",
+		"registry", "runtime/docker", "runtime/memory",
 	},
 	"state": {"container", "container/types", "gitrepo", "internal/yamlout"},
 
@@ -47,7 +50,7 @@ var mayImport = map[string][]string{
 	"server": {},
 
 	"sync": {
-		"container", "container/types", "gitrepo", "host", "internal/grace", "internal/panics", "layout", "report", "runtime", "state",
+		"container", "container/types", "gitrepo", "host", "internal/grace", "internal/panics", "layout", "registry", "report", "runtime", "state",
 	},
 
 	"internal/demo": {
@@ -55,12 +58,13 @@ var mayImport = map[string][]string{
 	},
 	"cmd/gitsync": {
 		"container", "container/types", "examples", "gitrepo", "host", "host/direct", "host/ssh", "internal/demo", "layout",
-		"report", "report/forge", "report/notify", "runtime", "runtime/docker", "runtime/memory", "server", "state", "sync",
+		"registry", "registry/dockerconfig", "report", "report/forge", "report/notify", "runtime", "runtime/docker", "runtime/memory", "server", "state", "sync",
 	},
 
 	"internal/dockertest":       {"container/types", "runtime/docker"},
 	"internal/dockertest/probe": {},
 	"internal/gittest":          {},
+	"internal/registrytest":     {},
 	"internal/sshdtest":         {},
 	"internal/housetest":        {},
 	"e2e":                       {},
@@ -69,18 +73,20 @@ var mayImport = map[string][]string{
 // onlyIn is where modules of others may be imported outside of tests; nowhere else,
 // so that to change such a module is one package's work.
 var onlyIn = map[string][]string{
-	"github.com/docker/docker":               {"runtime/docker", "internal/dockertest"},
-	"github.com/go-git/go-git/v5":            {"gitrepo", "internal/gittest"},
-	"github.com/go-git/go-billy/v5":          {"gitrepo", "internal/gittest"},
-	"golang.org/x/crypto/ssh":                {"host/ssh", "gitrepo", "internal/sshdtest", "internal/gittest"},
-	"github.com/spf13/cobra":                 {"cmd/gitsync"},
-	"github.com/spf13/pflag":                 {"cmd/gitsync"},
-	"github.com/robfig/cron/v3":              {"sync"},
-	"github.com/nicholas-fedor/shoutrrr":     {"report/notify"},
-	"github.com/google/go-cmp":               {"runtime/runtimetest"},
-	"github.com/google/go-containerregistry": {"internal/dockertest"},
-	"github.com/rogpeppe/go-internal":        {},
-	"go.uber.org/goleak":                     {"runtime/runtimetest"},
+	"github.com/docker/docker":                    {"runtime/docker", "internal/dockertest"},
+	"github.com/docker/cli":                       {"registry/dockerconfig"},
+	"github.com/docker/docker-credential-helpers": {"registry/dockerconfig"},
+	"github.com/go-git/go-git/v5":                 {"gitrepo", "internal/gittest"},
+	"github.com/go-git/go-billy/v5":               {"gitrepo", "internal/gittest"},
+	"golang.org/x/crypto/ssh":                     {"host/ssh", "gitrepo", "internal/sshdtest", "internal/gittest"},
+	"github.com/spf13/cobra":                      {"cmd/gitsync"},
+	"github.com/spf13/pflag":                      {"cmd/gitsync"},
+	"github.com/robfig/cron/v3":                   {"sync"},
+	"github.com/nicholas-fedor/shoutrrr":          {"report/notify"},
+	"github.com/google/go-cmp":                    {"runtime/runtimetest"},
+	"github.com/google/go-containerregistry":      {"internal/registrytest"},
+	"github.com/rogpeppe/go-internal":             {},
+	"go.uber.org/goleak":                          {"runtime/runtimetest"},
 }
 
 func TestImportsRunDownwards(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/gitsync/gitsync/internal/dockertest"
+	"github.com/gitsync/gitsync/internal/registrytest"
 	"github.com/gitsync/gitsync/runtime/runtimetest"
 )
 
@@ -20,7 +21,7 @@ func TestConformance(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	runtimetest.Run(t, func(*testing.T) runtimetest.Full { return engine }, runtimetest.Options{
-		Image: dockertest.Image(t, engine), EndingImage: dockertest.Image(t, engine, "EXIT=3"), MissingImage: serveRegistry(t) + "/no/such:image",
+		Image: dockertest.Image(t, engine), EndingImage: dockertest.Image(t, engine, "EXIT=3"), MissingImage: registrytest.Serve(t, registrytest.Options{}).Address + "/no/such:image",
 		TempDir: dir, User: "app", UID: "1234", GID: "2345",
 	})
 }

@@ -35,36 +35,55 @@ func (r *Runtime) HasImage(ctx context.Context, ref string) (bool, error) {
 }
 
 // Pull implements runtime.Puller. It takes as long as it makes progress.
-func (r *Runtime) Pull(ctx context.Context, ref string, progress func(runtime.PullProgress)) error {
+func (r *Runtime) Pull(ctx context.Context, ref string, opts runtime.PullOptions) error {
+	if err := r.pull(ctx, ref, opts); err != nil {
+		return pullError(ref, opts.Credential, err)
+	}
+	return nil
+}
+
+func (r *Runtime) pull(ctx context.Context, ref string, opts runtime.PullOptions) error {
+	auth, err := encodeCredential(ref, opts.Credential)
+	if err != nil {
+		return err
+	}
 	pullCtx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	stalled := time.AfterFunc(r.pullStall, func() {
 		cancel(fmt.Errorf("the registry sent nothing for %s", r.pullStall))
 	})
 	defer stalled.Stop()
-	stream, err := r.api.ImagePull(pullCtx, ref, image.PullOptions{})
+	stream, err := r.api.ImagePull(pullCtx, ref, image.PullOptions{RegistryAuth: auth})
 	if err != nil {
-		return fmt.Errorf("pull %s: %w", ref, r.classifyPull(pullCtx, err))
+		return r.classifyPull(pullCtx, err)
 	}
 	defer func() { _ = stream.Close() }()
-	tracker := &layers{image: ref, report: progress, layers: map[string][2]int64{}}
-	decoder := json.NewDecoder(stream)
+	tracker := &layers{image: ref, report: opts.Progress, layers: map[string][2]int64{}}
+	bounded := &io.LimitedReader{R: stream}
+	decoder := json.NewDecoder(bounded)
 	for {
+		// The decoder holds a message as a whole.
+		bounded.N = maxPullMessage
 		var message pullMessage
 		err := decoder.Decode(&message)
 		switch {
-		case errors.Is(err, io.EOF):
+		case errors.Is(err, io.EOF) && bounded.N > 0:
 			tracker.tell(true)
 			return nil
+		case err != nil && bounded.N == 0:
+			return fmt.Errorf("the engine's answer has a message of more than %d bytes", maxPullMessage)
 		case err != nil:
-			return fmt.Errorf("pull %s: %w", ref, r.classifyPull(pullCtx, err))
+			return r.classifyPull(pullCtx, err)
 		case message.Error != "":
-			return fmt.Errorf("pull %s: %w", ref, r.classifyPull(pullCtx, errors.New(message.Error)))
+			return r.classifyPull(pullCtx, errors.New(message.Error))
 		}
 		stalled.Reset(r.pullStall)
 		tracker.add(message)
 	}
 }
+
+// maxPullMessage bounds a line of the engine's answer to a pull.
+const maxPullMessage = 1 << 20
 
 // pullMessage is a line of the engine's answer to a pull.
 type pullMessage struct {

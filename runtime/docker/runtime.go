@@ -55,7 +55,7 @@ func (r *Runtime) Close() error { return r.api.Close() }
 func (r *Runtime) Create(ctx context.Context, config *types.ContainerConfig) (string, error) {
 	id, err := r.create(ctx, config)
 	if cerrdefs.IsNotFound(err) && strings.Contains(strings.ToLower(err.Error()), "image") {
-		if err := r.Pull(ctx, config.Image, nil); err != nil {
+		if err := r.Pull(ctx, config.Image, runtime.PullOptions{}); err != nil {
 			return "", err
 		}
 		id, err = r.create(ctx, config)

@@ -233,13 +233,14 @@ func (r *Runtime) HasImage(ctx context.Context, image string) (bool, error) {
 }
 
 // Pull implements runtime.Puller.
-func (r *Runtime) Pull(ctx context.Context, image string, progress func(runtime.PullProgress)) error {
+func (r *Runtime) Pull(ctx context.Context, image string, opts runtime.PullOptions) error {
 	return r.update(ctx, func(d *worldData) error {
+		r.world.pulls = append(r.world.pulls, Pull{image, opts.Credential})
 		if err := d.pull(image); err != nil {
 			return err
 		}
-		if progress != nil {
-			progress(runtime.PullProgress{Image: image, Done: 1, Total: 1})
+		if opts.Progress != nil {
+			opts.Progress(runtime.PullProgress{Image: image, Done: 1, Total: 1})
 		}
 		return nil
 	})

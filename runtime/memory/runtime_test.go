@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/gitsync/gitsync/runtime"
 	"github.com/gitsync/gitsync/runtime/memory"
 	"github.com/gitsync/gitsync/runtime/runtimetest"
 )
@@ -29,7 +30,7 @@ func TestConformance(t *testing.T) {
 			runtimetest.Run(t, func(t *testing.T) runtimetest.Full {
 				c := config(t)
 				rt := open(t, c)
-				if err := rt.Pull(t.Context(), "nginx:1.27", nil); err != nil {
+				if err := rt.Pull(t.Context(), "nginx:1.27", runtime.PullOptions{}); err != nil {
 					t.Fatal(err)
 				}
 				c.World.MissingImage(missing)

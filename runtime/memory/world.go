@@ -7,11 +7,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	stdsync "sync"
 
 	"github.com/gofrs/flock"
 
 	"github.com/gitsync/gitsync/container/types"
+	"github.com/gitsync/gitsync/registry"
 )
 
 // World is a machine that exists in memory, or in a file. The zero value is an
@@ -22,6 +24,15 @@ type World struct {
 	data worldData
 	// changed is closed at the next change, where somebody waits for it.
 	changed chan struct{}
+	// pulls are those of this process. They are not data: credentials are never written
+	// to a file.
+	pulls []Pull
+}
+
+// Pull is an image that was asked for, whether or not it is there.
+type Pull struct {
+	Image      string
+	Credential registry.Credential
 }
 
 // worldData is what the file holds.
@@ -241,6 +252,13 @@ func (w *World) WriteHostFile(path, content string) {
 // RemoveHostFile removes a file of the host by hand.
 func (w *World) RemoveHostFile(path string) {
 	w.must(func(d *worldData) { delete(d.Files, path) })
+}
+
+// Pulls returns the pulls of this process, in their order.
+func (w *World) Pulls() []Pull {
+	var pulls []Pull
+	w.must(func(*worldData) { pulls = slices.Clone(w.pulls) })
+	return pulls
 }
 
 // MissingImage makes an image one that no registry has.

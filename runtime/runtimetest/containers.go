@@ -184,7 +184,7 @@ func images(t *testing.T, s *suite) {
 	if has {
 		t.Errorf("image %s is there", s.MissingImage)
 	}
-	wantErr(t, "pull", s.rt.Pull(ctx, s.MissingImage, nil), runtime.ErrImageNotFound)
+	wantErr(t, "pull", s.rt.Pull(ctx, s.MissingImage, runtime.PullOptions{}), runtime.ErrImageNotFound)
 	_, err = s.rt.Create(ctx, &types.ContainerConfig{Name: name("missing"), Image: s.MissingImage})
 	wantErr(t, "create", err, runtime.ErrImageNotFound)
 }
@@ -236,7 +236,7 @@ func cancelled(t *testing.T, s *suite) {
 		"stat":   func() error { _, err := s.rt.Stat(ctx, id, []string{"/x"}); return err },
 		"list":   func() error { _, err := s.rt.List(ctx, nil); return err },
 		"find":   func() error { _, err := s.rt.Find(ctx, "x"); return err },
-		"pull":   func() error { return s.rt.Pull(ctx, s.MissingImage, nil) },
+		"pull":   func() error { return s.rt.Pull(ctx, s.MissingImage, runtime.PullOptions{}) },
 		"image":  func() error { _, err := s.rt.HasImage(ctx, s.Image); return err },
 		"logs":   func() error { _, err := s.rt.Logs(ctx, id, 1); return err },
 	}

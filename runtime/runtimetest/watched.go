@@ -165,8 +165,8 @@ func (w *Watched) HasImage(ctx context.Context, image string) (has bool, err err
 }
 
 // Pull implements runtime.Puller.
-func (w *Watched) Pull(ctx context.Context, image string, progress func(runtime.PullProgress)) error {
-	return w.do("pull", image, func() error { return w.Full.Pull(ctx, image, progress) })
+func (w *Watched) Pull(ctx context.Context, image string, opts runtime.PullOptions) error {
+	return w.do("pull", image, func() error { return w.Full.Pull(ctx, image, opts) })
 }
 
 // Logs implements runtime.LogReader.
