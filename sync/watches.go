@@ -16,6 +16,8 @@ const (
 	// opened again. Meanwhile each poll looks at the host.
 	firstRewatch = time.Second
 	maxRewatch   = time.Minute
+	// maxEventIDs bounds how many containers of a host are remembered to have had events.
+	maxEventIDs = 10_000
 )
 
 // watches are the streams of the hosts' events, while a [Syncer] runs.
@@ -141,6 +143,11 @@ func (w *watches) ready(h *HostResult, one *watch, again bool) {
 // have a name, a port or a namespace that ours need.
 func (w *watches) seen(h *HostResult, one *watch, e runtime.Event) {
 	w.ask(h, one, func(l *looks) {
+		if len(l.ids) >= maxEventIDs {
+			// A flood: a complete look needs none.
+			l.next = time.Time{}
+			return
+		}
 		if l.ids == nil {
 			l.ids = map[string]bool{}
 		}

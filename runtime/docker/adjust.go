@@ -15,7 +15,7 @@ import (
 
 // Adjust implements runtime.Adjuster.
 func (r *Runtime) Adjust(ctx context.Context, id string, config *types.ContainerConfig) error {
-	c, err := r.api.ContainerInspect(ctx, id)
+	c, err := r.inspect(ctx, id)
 	if err != nil {
 		return r.classify(ctx, err)
 	}
@@ -74,6 +74,9 @@ func (r *Runtime) adjustNetworks(ctx context.Context, c container.InspectRespons
 				continue
 			}
 		}
+		if checkID(name) != nil {
+			return fmt.Errorf("%w: a network has the name %.80q", errAnswer, name)
+		}
 		if err := r.api.NetworkDisconnect(ctx, name, c.ID, false); err != nil {
 			return fmt.Errorf("disconnect from network %s: %w", name, r.classify(ctx, err))
 		}
@@ -101,7 +104,7 @@ func (r *Runtime) sameAliases(c container.InspectResponse, name string, config *
 
 // Unpause implements runtime.Adjuster.
 func (r *Runtime) Unpause(ctx context.Context, id string) error {
-	c, err := r.api.ContainerInspect(ctx, id)
+	c, err := r.inspect(ctx, id)
 	if err != nil {
 		return r.classify(ctx, err)
 	}

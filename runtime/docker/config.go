@@ -67,6 +67,7 @@ func (c *Config) New() (runtime.Runtime, error) {
 		// As many idle connections as are used at once, or they are dialled anew
 		// all the time.
 		MaxIdleConnsPerHost: 8, IdleConnTimeout: 90 * time.Second, DisableCompression: true,
+		MaxResponseHeaderBytes: 1 << 20,
 	}
 	if err := sockets.ConfigureTransport(transport, url.Scheme, url.Host); err != nil {
 		return nil, fmt.Errorf("docker address %q: %w", address, err)
@@ -80,11 +81,15 @@ func (c *Config) New() (runtime.Runtime, error) {
 		return nil, err
 	}
 	opts := []client.Opt{client.WithAPIVersionNegotiation()}
+	if transport.TLSClientConfig != nil {
+		// The client would find out, if the transport were not a bounded one.
+		opts = append(opts, client.WithScheme("https"))
+	}
 	if c.Host == "" && c.Dial == nil {
 		opts = append(opts, client.WithVersionFromEnv())
 	}
 	// The address first: it would make the transport dial it on this machine.
-	opts = append(opts, client.WithHost(address), client.WithHTTPClient(&http.Client{Transport: transport, CheckRedirect: client.CheckRedirect}))
+	opts = append(opts, client.WithHost(address), client.WithHTTPClient(&http.Client{Transport: bounded{transport}, CheckRedirect: client.CheckRedirect}))
 	api, err := client.NewClientWithOpts(opts...)
 	if err != nil {
 		return nil, fmt.Errorf("open docker at %s: %w", address, err)
@@ -93,5 +98,5 @@ func (c *Config) New() (runtime.Runtime, error) {
 	if stall == 0 {
 		stall = defaultPullStall
 	}
-	return &Runtime{api: api, address: address, pullStall: stall}, nil
+	return &Runtime{api: api, idle: transport.CloseIdleConnections, address: address, pullStall: stall}, nil
 }

@@ -19,7 +19,7 @@ import (
 
 // Describe implements runtime.Describer.
 func (r *Runtime) Describe(ctx context.Context, id string) (types.ContainerFacts, error) {
-	c, err := r.api.ContainerInspect(ctx, id)
+	c, err := r.inspect(ctx, id)
 	if err != nil {
 		return types.ContainerFacts{}, fmt.Errorf("look at container %s: %w", short(id), r.classify(ctx, err))
 	}
@@ -94,6 +94,9 @@ func (r *Runtime) imageDefaults(ctx context.Context, id string) (*types.Containe
 	defer r.images.Unlock()
 	if known, ok := r.defaults[id]; ok {
 		return known, nil
+	}
+	if checkImage(id) != nil {
+		return nil, fmt.Errorf("%w: a container's image has the ID %.80q", errAnswer, id)
 	}
 	image, err := r.api.ImageInspect(ctx, id)
 	if cerrdefs.IsNotFound(err) {

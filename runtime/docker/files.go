@@ -49,6 +49,9 @@ func (r *Runtime) CopyStaged(ctx context.Context, id, staging string, files []*t
 // copy uploads files. With a staging path each but the one of that path is a link to
 // what was there before it.
 func (r *Runtime) copy(ctx context.Context, id string, files []*types.File, staging string) error {
+	if err := checkID(id); err != nil {
+		return err
+	}
 	names := &accounts{read: func(name string) ([]byte, error) { return r.readIn(ctx, id, name) }}
 	missing, err := r.missingParents(ctx, id, files)
 	if err != nil {
@@ -149,6 +152,9 @@ func (r *Runtime) Read(ctx context.Context, id string, paths []string) ([]*types
 
 // readFile returns nil when there is no such file.
 func (r *Runtime) readFile(ctx context.Context, id, p string) (*types.File, error) {
+	if err := checkID(id); err != nil {
+		return nil, err
+	}
 	stream, stat, err := r.api.CopyFromContainer(ctx, id, p)
 	if cerrdefs.IsNotFound(err) && !strings.Contains(strings.ToLower(err.Error()), "no such container") {
 		return nil, nil
@@ -190,6 +196,9 @@ func (r *Runtime) readIn(ctx context.Context, id, name string) ([]byte, error) {
 
 // Stat implements runtime.Runtime.
 func (r *Runtime) Stat(ctx context.Context, id string, paths []string) (map[string]os.FileMode, error) {
+	if err := checkID(id); err != nil {
+		return nil, err
+	}
 	modes := map[string]os.FileMode{}
 	for _, p := range paths {
 		stat, err := r.api.ContainerStatPath(ctx, id, p)

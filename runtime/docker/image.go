@@ -24,6 +24,9 @@ const (
 
 // HasImage implements runtime.Puller.
 func (r *Runtime) HasImage(ctx context.Context, ref string) (bool, error) {
+	if err := checkImage(ref); err != nil {
+		return false, err
+	}
 	_, err := r.api.ImageInspect(ctx, ref)
 	if cerrdefs.IsNotFound(err) {
 		return false, nil

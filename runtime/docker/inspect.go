@@ -15,7 +15,7 @@ import (
 
 // Inspect implements runtime.Inspector.
 func (r *Runtime) Inspect(ctx context.Context, id string) (types.ContainerDetails, error) {
-	inspected, err := r.api.ContainerInspect(ctx, id)
+	inspected, err := r.inspect(ctx, id)
 	if err != nil {
 		return types.ContainerDetails{}, fmt.Errorf("look at container %s: %w", short(id), r.classify(ctx, err))
 	}
@@ -68,6 +68,9 @@ func anonymousVolumes(mounts []container.MountPoint) map[string]string {
 
 // Signal implements runtime.Signaler.
 func (r *Runtime) Signal(ctx context.Context, id, signal string) error {
+	if err := checkID(id); err != nil {
+		return err
+	}
 	if err := r.api.ContainerKill(ctx, id, signal); err != nil {
 		return r.classify(ctx, err)
 	}

@@ -3,12 +3,13 @@ package docker
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
 
 	"github.com/docker/docker/api/types/container"
-	"github.com/docker/docker/pkg/stdcopy"
 )
 
 // maxLogs bounds what Logs returns.
@@ -16,7 +17,7 @@ const maxLogs = 64 << 10
 
 // Logs implements runtime.LogReader.
 func (r *Runtime) Logs(ctx context.Context, id string, lines int) (string, error) {
-	inspected, err := r.api.ContainerInspect(ctx, id)
+	inspected, err := r.inspect(ctx, id)
 	if err != nil {
 		return "", fmt.Errorf("read the log of container %s: %w", short(id), r.classify(ctx, err))
 	}
@@ -32,11 +33,36 @@ func (r *Runtime) Logs(ctx context.Context, id string, lines int) (string, error
 	if inspected.Config.Tty {
 		_, err = io.Copy(&out, limited)
 	} else {
-		_, err = stdcopy.StdCopy(&out, &out, limited)
+		err = demux(&out, limited)
 	}
 	if err != nil {
 		return "", fmt.Errorf("read the log of container %s: %w", short(id), r.classify(ctx, err))
 	}
 	text := out.Bytes()
 	return string(text[max(0, len(text)-maxLogs):]), nil
+}
+
+// demux takes the log out of the frames in which both outputs share a stream. The
+// library's own reserves as much memory as a frame claims to need.
+func demux(out io.Writer, stream io.Reader) error {
+	for {
+		var head [8]byte
+		_, err := io.ReadFull(stream, head[:])
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if head[0] > 3 {
+			return fmt.Errorf("%w: a part of the log is of kind %d", errAnswer, head[0])
+		}
+		_, err = io.CopyN(out, stream, int64(binary.BigEndian.Uint32(head[4:])))
+		if errors.Is(err, io.EOF) {
+			return nil // the log is cut where there is enough of it
+		}
+		if err != nil {
+			return err
+		}
+	}
 }

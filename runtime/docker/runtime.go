@@ -21,7 +21,9 @@ import (
 
 // Runtime is a runtime.Runtime over a Docker Engine, with all optional powers.
 type Runtime struct {
-	api     *client.Client
+	api *client.Client
+	// idle closes idle connections.
+	idle    func()
 	address string
 	// pullStall is how long a pull may make no progress.
 	pullStall time.Duration
@@ -49,7 +51,10 @@ var (
 const removalTimeout = 30 * time.Second
 
 // Close closes idle connections.
-func (r *Runtime) Close() error { return r.api.Close() }
+func (r *Runtime) Close() error {
+	r.idle()
+	return r.api.Close()
+}
 
 // Create implements runtime.Runtime.
 func (r *Runtime) Create(ctx context.Context, config *types.ContainerConfig) (string, error) {
@@ -75,12 +80,18 @@ func (r *Runtime) create(ctx context.Context, config *types.ContainerConfig) (st
 	if err != nil {
 		return "", err
 	}
+	if checkID(created.ID) != nil {
+		return "", fmt.Errorf("%w: it gives a new container the ID %.80q", errAnswer, created.ID)
+	}
 	return created.ID, nil
 }
 
 // Delete implements runtime.Runtime. When the engine removes the container already
 // it waits until that is done.
 func (r *Runtime) Delete(ctx context.Context, id string) error {
+	if err := checkID(id); err != nil {
+		return err
+	}
 	err := r.api.ContainerRemove(ctx, id, container.RemoveOptions{})
 	if err == nil {
 		return nil
@@ -108,6 +119,9 @@ func (r *Runtime) waitRemoved(ctx context.Context, id string) error {
 
 // Start implements runtime.Runtime.
 func (r *Runtime) Start(ctx context.Context, id string) error {
+	if err := checkID(id); err != nil {
+		return err
+	}
 	if err := r.api.ContainerStart(ctx, id, container.StartOptions{}); err != nil {
 		return r.classify(ctx, err)
 	}
@@ -116,8 +130,8 @@ func (r *Runtime) Start(ctx context.Context, id string) error {
 
 // Status implements runtime.Runtime.
 func (r *Runtime) Status(ctx context.Context, id string) (types.ContainerStatus, error) {
-	inspected, err := r.api.ContainerInspect(ctx, id)
-	if cerrdefs.IsNotFound(err) {
+	inspected, err := r.inspect(ctx, id)
+	if cerrdefs.IsNotFound(err) || errors.Is(err, runtime.ErrNotFound) {
 		return types.ContainerStatus{}, nil
 	}
 	if err != nil {
@@ -129,6 +143,9 @@ func (r *Runtime) Status(ctx context.Context, id string) (types.ContainerStatus,
 // Stop implements runtime.Runtime. The time-out is the one that the container was
 // created with.
 func (r *Runtime) Stop(ctx context.Context, id string) error {
+	if err := checkID(id); err != nil {
+		return err
+	}
 	if err := r.api.ContainerStop(ctx, id, container.StopOptions{}); err != nil {
 		return r.classify(ctx, err)
 	}
@@ -137,6 +154,9 @@ func (r *Runtime) Stop(ctx context.Context, id string) error {
 
 // Rename implements runtime.Renamer.
 func (r *Runtime) Rename(ctx context.Context, id, name string) error {
+	if err := checkID(id); err != nil {
+		return err
+	}
 	err := r.api.ContainerRename(ctx, id, name)
 	if err != nil && !strings.Contains(err.Error(), "same name as its current name") {
 		return r.classify(ctx, err)
@@ -163,6 +183,9 @@ func (r *Runtime) list(ctx context.Context, args filters.Args) ([]types.Containe
 	}
 	rows := make([]types.ContainerSummary, 0, len(found))
 	for _, c := range found {
+		if checkID(c.ID) != nil {
+			return nil, fmt.Errorf("list containers: %w: one has the ID %.80q", errAnswer, c.ID)
+		}
 		rows = append(rows, types.ContainerSummary{
 			ID: c.ID, Name: nameOf(c.Names), Image: c.Image, Labels: c.Labels,
 			Status: c.State, Detail: c.Status, Created: time.Unix(c.Created, 0), Ports: published(c.Ports),
@@ -194,7 +217,7 @@ func nameOf(names []string) string {
 
 // Find implements runtime.Finder.
 func (r *Runtime) Find(ctx context.Context, name string) (types.ContainerSummary, error) {
-	c, err := r.api.ContainerInspect(ctx, name)
+	c, err := r.inspect(ctx, name)
 	if err != nil {
 		return types.ContainerSummary{}, fmt.Errorf("find container %s: %w", name, r.classify(ctx, err))
 	}
@@ -211,6 +234,9 @@ func (r *Runtime) Find(ctx context.Context, name string) (types.ContainerSummary
 
 // RemoveVolume removes a named volume. One that does not exist is no error.
 func (r *Runtime) RemoveVolume(ctx context.Context, name string) error {
+	if err := checkID(name); err != nil {
+		return fmt.Errorf("remove volume: %w", err)
+	}
 	err := r.api.VolumeRemove(ctx, name, false)
 	if err != nil && !cerrdefs.IsNotFound(err) {
 		return fmt.Errorf("remove volume %s: %w", name, r.classify(ctx, err))
