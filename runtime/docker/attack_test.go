@@ -150,7 +150,7 @@ func engineAttacks() map[string]engineAttack {
 		"a new container without an ID":         {"create", answering("{}"), "makes no sense"},
 		"a new container whose ID is a path":    {"create", answering(`{"Id":"x/../../volumes/data"}`), "makes no sense"},
 		"progress that is garbage":              {"pull", answering("\x00\x01"), "invalid character"},
-		"a line of progress that does not end":  {"pull", flood(`{"status":"`, "x"), "too large"},
+		"a line of progress that does not end":  {"pull", flood(`{"status":"`, "x"), "more than"},
 		"a pull that says nothing":              {"pull", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, "sent nothing"},
 		"an error in the pull":                  {"pull", answering(`{"error":"\u001b[2J manifest unknown"}`), "manifest unknown"},
 		"a file that claims to be huge":         {"read", archive(`{"size":1099511627776,"mode":420}`, answering("")), "the limit is"},
