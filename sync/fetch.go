@@ -34,12 +34,13 @@ func (c *cycle) fetch(ctx context.Context) error {
 	}
 	if err != nil {
 		err = fmt.Errorf("fetch %s: %w", c.opts.Remote, err)
+		if c.commit == nil && c.opts.Path == "" {
+			c.commit = c.kept(err)
+		}
 		if c.commit == nil || ctx.Err() != nil {
 			return err
 		}
-		zerolog.Ctx(ctx).Error().Err(err).Str("commit", c.commit.Hash.Short()).
-			Msg("git: going on with the commit that is deployed")
-		c.result.GitErr = err
+		c.goesOn(ctx, err)
 	}
 	if c.opts.Path == "" {
 		c.result.Commit = c.commit
@@ -84,7 +85,11 @@ func (c *cycle) fetchBranches(ctx context.Context) error {
 		return err
 	}
 	if c.commit != nil && c.commit.Hash == tip && !c.source.Damaged() {
+		c.refused = nil
 		return nil
+	}
+	if err := c.admit(ctx, tip); err != nil {
+		return err
 	}
 	commit, err := c.source.Fetch(ctx, tip)
 	if err != nil {

@@ -120,13 +120,20 @@ func (h *HostResult) suspendedReasons() map[string]string {
 
 // tell hands what is known of the fleet over, to whoever tells it.
 func (c *cycle) tell(ctx context.Context) {
-	if c.opts.Reporter == nil || c.planOnly || c.commit == nil {
+	if c.opts.Reporter == nil || c.planOnly || c.commit == nil && c.refused == nil {
 		return
 	}
-	f := report.Fleet{Commit: string(c.commit.Hash), Subject: c.commit.Subject, When: c.opts.Now()}
+	f := report.Fleet{When: c.opts.Now()}
+	if c.commit != nil {
+		f.Commit, f.Subject = string(c.commit.Hash), c.commit.Subject
+	}
 	// What heals by itself is no news of the commit.
 	if err := c.result.Err; err != nil && React(err) != Retry && ctx.Err() == nil {
 		f.Err = firstLine(err)
+	}
+	if r := c.refused; r != nil {
+		// It is what people wait for.
+		f.Commit, f.Subject, f.Err = string(r.Commit.Hash), r.Commit.Subject, firstLine(r)
 	}
 	hosts := maps.Clone(c.fleet)
 	maps.Copy(hosts, c.others())

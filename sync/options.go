@@ -9,6 +9,7 @@ import (
 	"github.com/gitsync/gitsync/gitrepo"
 	"github.com/gitsync/gitsync/registry"
 	"github.com/gitsync/gitsync/runtime"
+	"github.com/gitsync/gitsync/trust"
 )
 
 // Options say what to sync, and with what.
@@ -32,6 +33,11 @@ type Options struct {
 	// DockerHost is this machine's engine, for hosts that name none: it tells which
 	// hosts are one machine. Empty means the default socket.
 	DockerHost string
+	// Verify decides which commits are deployed; nil deploys whatever the branch has.
+	Verify *trust.Gate
+	// Memory is what is known beside Git; by default it is in DataDir. That of Verify must
+	// be the same.
+	Memory *trust.Memory
 	// DataDir holds what is fetched. Empty keeps it in memory.
 	DataDir string
 	// Author is written on the commits of the state branch.
@@ -113,6 +119,26 @@ func (o *Options) withDefaults() error {
 	}
 	return nil
 }
+
+// openMemory returns what an earlier process remembered.
+func (o *Options) openMemory() error {
+	if o.Memory != nil {
+		return nil
+	}
+	file := ""
+	if o.DataDir != "" {
+		file = filepath.Join(o.DataDir, MemoryFile)
+	}
+	var err error
+	if o.Memory, err = trust.OpenMemory(file, false); err == nil && o.Verify != nil {
+		o.Verify.Memory = o.Memory
+	}
+	return err
+}
+
+// MemoryFile is the name, in the data directory of a repo, of what is remembered beside
+// Git.
+const MemoryFile = "trust.json"
 
 // storeDir returns where the objects of a branch are kept.
 func (o *Options) storeDir(name string) string {

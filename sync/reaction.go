@@ -8,6 +8,7 @@ import (
 	"github.com/gitsync/gitsync/gitrepo"
 	"github.com/gitsync/gitsync/layout"
 	"github.com/gitsync/gitsync/runtime"
+	"github.com/gitsync/gitsync/trust"
 )
 
 // Reaction says what an error needs before it goes away.
@@ -29,7 +30,7 @@ func React(err error) Reaction {
 		return Retry
 	}
 	for _, target := range []error{
-		gitrepo.ErrAuth, gitrepo.ErrHostKey, gitrepo.ErrPushRefused,
+		gitrepo.ErrAuth, gitrepo.ErrHostKey, gitrepo.ErrPushRefused, trust.ErrRewind,
 		container.ErrBlocked, container.ErrNotOurs, runtime.ErrNameInUse, runtime.ErrPortInUse,
 	} {
 		if errors.Is(err, target) {
@@ -41,7 +42,7 @@ func React(err error) Reaction {
 		return NeedsCommit
 	}
 	for _, target := range []error{
-		layout.ErrNoHosts, gitrepo.ErrBranchNotFound, gitrepo.ErrEmptyRemote,
+		trust.ErrRefused, layout.ErrNoHosts, gitrepo.ErrBranchNotFound, gitrepo.ErrEmptyRemote,
 		runtime.ErrImageNotFound, runtime.ErrInvalid, container.ErrNotReady,
 	} {
 		if errors.Is(err, target) {

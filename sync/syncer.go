@@ -11,6 +11,7 @@ import (
 	"github.com/gitsync/gitsync/layout"
 	"github.com/gitsync/gitsync/report"
 	"github.com/gitsync/gitsync/state"
+	"github.com/gitsync/gitsync/trust"
 )
 
 // Syncer makes hosts follow a Git repo. Its methods may be called concurrently;
@@ -24,6 +25,8 @@ type Syncer struct {
 
 	mu     stdsync.Mutex
 	commit *gitrepo.Commit
+	// refused is the tip of the branch when that is not deployed.
+	refused *trust.Refusal
 	// rollout is where the last one stood.
 	rollout string
 	hosts   map[string]*memory
@@ -74,7 +77,10 @@ func New(opts Options) (*Syncer, error) {
 	if opts.Remote == nil {
 		return s, nil
 	}
-	var err error
+	err := s.opts.openMemory()
+	if err != nil {
+		return nil, err
+	}
 	if s.source, err = gitrepo.OpenStore(opts.storeDir("source"), opts.Remote, opts.Branch); err != nil {
 		return nil, fmt.Errorf("open the store of branch %s: %w", opts.Branch, err)
 	}

@@ -30,6 +30,12 @@ func (c *cycle) watch(ctx context.Context) {
 		if err != nil || tip == seen {
 			continue
 		}
+		if c.opts.Verify != nil {
+			// What is refused takes nothing over; the next cycle says why.
+			if _, err := c.opts.Verify.Admit(ctx, c.source, tip, nil); err != nil {
+				continue
+			}
+		}
 		commit, err := c.source.Fetch(ctx, tip)
 		if err != nil {
 			continue

@@ -37,6 +37,7 @@ type settings struct {
 	certPath      string
 	dockerConfig  string
 	local, agent  bool
+	verify        verifySettings
 	parallel      int
 }
 
@@ -65,6 +66,7 @@ func (s *settings) addRepoFlags(f *pflag.FlagSet) {
 	f.StringVar(&s.gitSSHKey, "git-ssh-key", "", "private key `FILE` for ssh remotes (default that of --ssh-config, or the SSH agent)")
 	f.StringVar(&s.gitKnownHosts, "git-known-hosts", "", "known_hosts `FILE` for ssh remotes (default ~/.ssh/known_hosts)")
 	f.StringVar(&s.gitCAFile, "git-ca-file", "", "PEM `FILE` with certificate authorities to trust for https remotes, besides the system's")
+	s.verify.addFlags(f)
 	s.addHostFlags(f)
 }
 

@@ -21,6 +21,7 @@ import (
 	"github.com/gitsync/gitsync/runtime/docker"
 	"github.com/gitsync/gitsync/runtime/memory"
 	"github.com/gitsync/gitsync/sync"
+	"github.com/gitsync/gitsync/trust"
 )
 
 // openRemote returns the repo that the flags name.
@@ -67,6 +68,10 @@ func (s *settings) openSyncer(path string, keep bool, progress func(runtime.Pull
 	if keep {
 		opts.DataDir = s.repoDir(opts.Remote)
 	}
+	if err := s.trust(&opts, keep); err != nil {
+		closeRemote()
+		return nil, nil, err
+	}
 	for _, change := range changes {
 		change(&opts)
 	}
@@ -79,6 +84,20 @@ func (s *settings) openSyncer(path string, keep bool, progress func(runtime.Pull
 		_ = syncer.Close()
 		closeRemote()
 	}, nil
+}
+
+// trust says what of Git is believed. Commands that keep nothing heed what run has
+// remembered on this machine.
+func (s *settings) trust(opts *sync.Options, keep bool) error {
+	if opts.Remote == nil {
+		return nil
+	}
+	var err error
+	if opts.Memory, err = trust.OpenMemory(filepath.Join(s.repoDir(opts.Remote), sync.MemoryFile), !keep); err != nil {
+		return err
+	}
+	opts.Verify, err = s.verify.gate(opts.Memory)
+	return err
 }
 
 // sshOptions are what logins over SSH have in common, with a key and known hosts.

@@ -36,12 +36,14 @@ var mayImport = map[string][]string{
 	},
 	"container/resource": {"container", "container/types", "internal/yamlout"},
 
-	"gitrepo": {"host/ssh", "internal/panics"},
+	"gitrepo":           {"host/ssh", "internal/panics"},
+	"gitrepo/signature": {},
+	"trust":             {"gitrepo", "gitrepo/signature"},
 	"layout": {
 		"container", "container/types", "host", "host/direct", "host/ssh",
 		"registry", "runtime/docker", "runtime/memory",
 	},
-	"state": {"container", "container/types", "gitrepo", "internal/yamlout"},
+	"state": {"container", "container/types", "gitrepo", "internal/yamlout", "trust"},
 
 	"report":        {"report/forge"},
 	"report/forge":  {},
@@ -50,15 +52,15 @@ var mayImport = map[string][]string{
 	"server": {},
 
 	"sync": {
-		"container", "container/types", "gitrepo", "host", "internal/grace", "internal/panics", "layout", "registry", "report", "runtime", "state",
+		"container", "container/types", "gitrepo", "host", "internal/grace", "internal/panics", "layout", "registry", "report", "runtime", "state", "trust",
 	},
 
 	"internal/demo": {
 		"container", "container/types", "examples", "runtime", "runtime/docker", "runtime/memory",
 	},
 	"cmd/gitsync": {
-		"container", "container/types", "examples", "gitrepo", "host", "host/direct", "host/ssh", "internal/demo", "layout",
-		"registry", "registry/dockerconfig", "report", "report/forge", "report/notify", "runtime", "runtime/docker", "runtime/memory", "server", "state", "sync",
+		"container", "container/types", "examples", "gitrepo", "gitrepo/signature", "host", "host/direct", "host/ssh", "internal/demo", "layout",
+		"registry", "registry/dockerconfig", "report", "report/forge", "report/notify", "runtime", "runtime/docker", "runtime/memory", "server", "state", "sync", "trust",
 	},
 
 	"internal/dockertest":       {"container/types", "runtime/docker"},
@@ -78,7 +80,9 @@ var onlyIn = map[string][]string{
 	"github.com/docker/docker-credential-helpers": {"registry/dockerconfig"},
 	"github.com/go-git/go-git/v5":                 {"gitrepo", "internal/gittest"},
 	"github.com/go-git/go-billy/v5":               {"gitrepo", "internal/gittest"},
-	"golang.org/x/crypto/ssh":                     {"host/ssh", "gitrepo", "internal/sshdtest", "internal/gittest"},
+	"golang.org/x/crypto/ssh":                     {"host/ssh", "gitrepo", "gitrepo/signature", "internal/sshdtest", "internal/gittest"},
+	"github.com/hiddeco/sshsig":                   {"gitrepo/signature"},
+	"github.com/ProtonMail/go-crypto":             {"gitrepo/signature"},
 	"github.com/spf13/cobra":                      {"cmd/gitsync"},
 	"github.com/spf13/pflag":                      {"cmd/gitsync"},
 	"github.com/robfig/cron/v3":                   {"sync"},

@@ -1,0 +1,203 @@
+package gitrepo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"slices"
+
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/format/packfile"
+	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
+	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
+	"github.com/go-git/go-git/v5/plumbing/transport"
+	"github.com/go-git/go-git/v5/storage/memory"
+)
+
+const (
+	// maxLineage bounds what a look at the history may cost.
+	maxLineage = 256 << 20
+	// maxTags bounds how many tags of one commit are looked at.
+	maxTags = 20
+)
+
+// Lineage is a commit with what is known of its ancestors. It is in memory: nothing of it
+// is in a [Store], so that a commit which is refused leaves no trace there.
+type Lineage struct {
+	// Tip is the commit that was asked for.
+	Tip *SignedCommit
+	// Tags are the annotated tags that point to it, as far as they were asked for.
+	Tags []*SignedTag
+
+	objects *memory.Storage
+}
+
+// InspectOptions say what is fetched with a commit.
+type InspectOptions struct {
+	// Known is a commit up to which the ancestors are fetched; empty for none.
+	Known Hash
+	// Depth is how many commits are fetched where there is no known one; 0 means 1.
+	Depth int
+	// Tags is a pattern, as in path.Match: annotated tags of the commit with such names
+	// are fetched.
+	Tags string
+}
+
+// Inspect fetches the commit at the tip of the branch, without its files where the server
+// can leave them out. The store is not touched.
+//
+// Errors: those of [Remote.Refs]; [ErrTooLarge]; [ErrRaceLost] when the branch is not at
+// that tip any more.
+func (s *Store) Inspect(ctx context.Context, tip Hash, opts InspectOptions) (*Lineage, error) {
+	ctx, cancel := context.WithTimeout(ctx, transferTimeout)
+	defer cancel()
+	if opts.Known == tip {
+		opts.Known = ""
+	}
+	l := &Lineage{objects: memory.NewStorage()}
+	if err := s.inspect(ctx, l, tip, opts); err != nil {
+		return nil, s.remote.classify(ctx, err)
+	}
+	var err error
+	if l.Tip, err = readSigned(l.objects, tip); errors.Is(err, plumbing.ErrObjectNotFound) && opts.Known != "" {
+		// The server sends nothing that the known commit was built on: the tip is older.
+		opts.Known = ""
+		return s.Inspect(ctx, tip, opts)
+	}
+	return l, err
+}
+
+func (s *Store) inspect(ctx context.Context, l *Lineage, tip Hash, opts InspectOptions) error {
+	session, err := s.remote.uploadPack(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = session.Close() }()
+	advertised, err := session.AdvertisedReferencesContext(ctx)
+	if err != nil {
+		return err
+	}
+	if now, err := branchesOf(advertised.References).Branch(s.branch); err != nil || now != tip {
+		return fmt.Errorf("fetch %s of branch %s: %w", tip.Short(), s.branch, ErrRaceLost)
+	}
+	names := tagsOf(advertised, tip, opts.Tags)
+	request, err := lineageRequest(advertised, tip, opts)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		request.Wants = append(request.Wants, advertised.References[name])
+	}
+	if err := receiveLineage(ctx, session, request, l); err != nil {
+		return err
+	}
+	for _, name := range names {
+		hash := Hash(advertised.References[name].String())
+		tag, err := readTag(l.objects, hash)
+		// What is no tag of this commit, or bears another name, is nobody's word for it.
+		if err == nil && tag.Target == tip && "refs/tags/"+tag.Name == name {
+			l.Tags = append(l.Tags, tag)
+		}
+	}
+	return nil
+}
+
+// tagsOf returns the references of annotated tags that point to a commit.
+func tagsOf(advertised *packp.AdvRefs, tip Hash, pattern string) []string {
+	var names []string
+	for name, commit := range advertised.Peeled {
+		if matched, err := path.Match("refs/tags/"+pattern, name); pattern != "" && err == nil && matched && commit == tip.git() {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names[:min(len(names), maxTags)]
+}
+
+func lineageRequest(advertised *packp.AdvRefs, tip Hash, opts InspectOptions) (*packp.UploadPackRequest, error) {
+	request := packp.NewUploadPackRequestFromCapabilities(advertised.Capabilities)
+	request.Wants = []plumbing.Hash{tip.git()}
+	if opts.Known != "" {
+		request.Haves = []plumbing.Hash{opts.Known.git()}
+	}
+	set := []capability.Capability{capability.NoProgress, capability.Shallow}
+	if advertised.Capabilities.Supports(capability.Filter) {
+		set = append(set, capability.Filter)
+		request.Filter = packp.FilterTreeDepth(0)
+	}
+	for _, c := range set {
+		if advertised.Capabilities.Supports(c) {
+			if err := request.Capabilities.Set(c); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if opts.Known == "" && advertised.Capabilities.Supports(capability.Shallow) {
+		request.Depth = packp.DepthCommits(max(1, opts.Depth))
+	}
+	return request, nil
+}
+
+func receiveLineage(ctx context.Context, session transport.UploadPackSession, request *packp.UploadPackRequest, l *Lineage) error {
+	response, err := session.UploadPack(ctx, request)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = response.Close() }()
+	pack := &limited{ReadCloser: io.NopCloser(demux(request, response)), left: maxLineage}
+	err = storePack(ctx, l.objects, pack)
+	if errors.Is(err, packfile.ErrEmptyPackfile) {
+		return nil
+	}
+	return err
+}
+
+// Commit returns a commit of the lineage.
+//
+// Errors: [ErrObjectMissing] for one that did not come.
+func (l *Lineage) Commit(hash Hash) (*SignedCommit, error) {
+	c, err := readSigned(l.objects, hash)
+	if errors.Is(err, plumbing.ErrObjectNotFound) {
+		return nil, fmt.Errorf("%w: commit %s", ErrObjectMissing, hash.Short())
+	}
+	return c, err
+}
+
+// Descends says whether one commit is another one, or was built on it. That is certain for
+// the known commits, since the server sends all between; otherwise no may mean that the
+// history does not reach so far.
+func (l *Lineage) Descends(tip, from Hash) bool {
+	queue, seen := []Hash{tip}, map[Hash]bool{}
+	for len(queue) > 0 {
+		hash := queue[0]
+		queue = queue[1:]
+		if hash == from {
+			return true
+		}
+		if seen[hash] {
+			continue
+		}
+		seen[hash] = true
+		if c, err := l.Commit(hash); err == nil {
+			queue = append(queue, c.Parents...)
+		}
+	}
+	return false
+}
+
+// Kept returns the commit that the store was at last, when all of it is there: for going
+// on without the remote. It is nil when there is none.
+func (s *Store) Kept() *Commit {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.tip == "" || s.damaged.Load() {
+		return nil
+	}
+	commit, err := s.whole(s.tip)
+	if err != nil {
+		return nil
+	}
+	return commit
+}

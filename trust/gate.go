@@ -1,0 +1,237 @@
+package trust
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	stdsync "sync"
+	"time"
+
+	"github.com/gitsync/gitsync/gitrepo"
+	"github.com/gitsync/gitsync/gitrepo/signature"
+)
+
+var (
+	// ErrRefused means that a commit is not deployed since nobody who may has signed it.
+	ErrRefused = errors.New("the commit is refused")
+	// ErrRewind means that a commit was not built on the one that was deployed.
+	ErrRewind = errors.New("it was not built on what is deployed")
+)
+
+// ForgeMerges says which merge commits count that a forge has signed with its own key.
+type ForgeMerges string
+
+const (
+	// ExactMerges are those that hold exactly what a parent holds which somebody signed
+	// who may, and which was built on the other parent: the forge added nothing.
+	ExactMerges ForgeMerges = "exact"
+	// TrustMerges are all: whoever can merge at the forge can deploy.
+	TrustMerges ForgeMerges = "trust"
+)
+
+// forgeDepth is how much history is looked at for the parents of a merge, where no commit
+// was accepted before.
+const forgeDepth = 200
+
+// maxClaimed bounds how many commits are looked up that only the state branch names.
+const maxClaimed = 16
+
+// Keys say who may sign. They are read anew for each commit, so that a key that is revoked
+// is so at once.
+type Keys struct {
+	// Rules are those of the people, and Forge those of a forge's own key, for merges; a
+	// nil Forge allows none.
+	Rules signature.Rules
+	Forge *signature.Rules
+}
+
+// Gate decides which commits are deployed. It is safe for concurrent use.
+type Gate struct {
+	// Keys reads who may sign.
+	Keys func() (Keys, error)
+	// Merges says which merges of the forge count; empty means [ExactMerges].
+	Merges ForgeMerges
+	// Tags is a pattern: a signed annotated tag with such a name counts for the commit that
+	// it points to. Empty means that tags do not count.
+	Tags string
+	// AllowRewind accepts commits that were not built on what is deployed.
+	AllowRewind bool
+	// Memory knows what was accepted. Required.
+	Memory *Memory
+	// Now is the clock. Required.
+	Now func() time.Time
+
+	mu stdsync.Mutex
+	// seen is the commit that was looked at last, so that a refused one is fetched once.
+	seen *gitrepo.Lineage
+	// from is what its ancestors were fetched up to.
+	from gitrepo.Hash
+}
+
+// Refusal is why a commit is not deployed.
+type Refusal struct {
+	Commit gitrepo.Commit
+	// Err is [ErrRefused] or [ErrRewind], with why.
+	Err error
+}
+
+// Error implements error.
+func (r *Refusal) Error() string {
+	return fmt.Sprintf("commit %s is not deployed: %s", r.Commit.Hash.Short(), r.Err)
+}
+
+// Unwrap returns why.
+func (r *Refusal) Unwrap() error { return r.Err }
+
+// Admit looks at the tip of a branch, and returns who answers for it. claimed are commits
+// that the state branch says are deployed: they count where this gitsync remembers none.
+//
+// Errors: [*Refusal]; those of [gitrepo.Store.Inspect]; keys that cannot be read.
+func (g *Gate) Admit(ctx context.Context, store *gitrepo.Store, tip gitrepo.Hash, claimed []gitrepo.Hash) (signature.Signer, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	keys, err := g.Keys()
+	if err != nil {
+		return signature.Signer{}, err
+	}
+	accepted := g.Memory.Accepted()
+	lineage, err := g.lineage(ctx, store, tip, accepted)
+	if err != nil {
+		return signature.Signer{}, err
+	}
+	who, err := g.signer(keys, lineage, tip == accepted)
+	if err != nil {
+		return who, &Refusal{lineage.Tip.Commit, fmt.Errorf("%w: %w: %s", ErrRefused, err, g.advice())}
+	}
+	if err := g.checkRewind(ctx, store, lineage, accepted, claimed); err != nil {
+		return who, err
+	}
+	return who, g.Memory.Accept(tip, g.Now())
+}
+
+// lineage fetches the tip, and its ancestors up to what was accepted.
+func (g *Gate) lineage(ctx context.Context, store *gitrepo.Store, tip, from gitrepo.Hash) (*gitrepo.Lineage, error) {
+	if g.seen != nil && g.seen.Tip.Hash == tip && g.from == from && g.Tags == "" {
+		return g.seen, nil
+	}
+	opts := gitrepo.InspectOptions{Known: from, Tags: g.Tags}
+	if g.Merges != "" {
+		opts.Depth = forgeDepth
+	}
+	lineage, err := store.Inspect(ctx, tip, opts)
+	if err != nil {
+		return nil, err
+	}
+	g.seen, g.from = lineage, from
+	return lineage, nil
+}
+
+// signer says who answers for the tip: who signed it, or a tag of it, or the forge that
+// merged what somebody signed.
+func (g *Gate) signer(keys Keys, lineage *gitrepo.Lineage, known bool) (signature.Signer, error) {
+	who, err := keys.Rules.Verify(g.claim(lineage.Tip.Signed, known))
+	if err == nil {
+		return who, nil
+	}
+	reasons := []error{err}
+	for _, tag := range lineage.Tags {
+		tagger, err := keys.Rules.Verify(g.claim(tag.Signed, known))
+		if err == nil {
+			return tagger, nil
+		}
+		reasons = append(reasons, fmt.Errorf("tag %s: %w", tag.Name, err))
+	}
+	if keys.Forge != nil {
+		forge, err := g.forge(keys, lineage, known)
+		if err == nil {
+			return forge, nil
+		}
+		if !errors.Is(err, errNoForge) {
+			reasons = append(reasons, err)
+		}
+	}
+	texts := make([]string, 0, len(reasons))
+	for _, r := range reasons {
+		texts = append(texts, r.Error())
+	}
+	return who, fmt.Errorf("%w%s", reasons[0], strings.Join(append([]string{""}, texts[1:]...), "; "))
+}
+
+func (g *Gate) claim(s gitrepo.Signed, known bool) signature.Claim {
+	return signature.Claim{Payload: s.Payload, Armored: s.Armored, When: s.When, Now: g.Now(), Known: known}
+}
+
+// errNoForge means that the commit is none that the forge has signed.
+var errNoForge = errors.New("not signed by the forge")
+
+// forge says whether a merge counts that the forge has signed.
+func (g *Gate) forge(keys Keys, lineage *gitrepo.Lineage, known bool) (signature.Signer, error) {
+	tip := lineage.Tip
+	forge, err := keys.Forge.Verify(g.claim(tip.Signed, known))
+	switch {
+	case err != nil:
+		return forge, fmt.Errorf("%w: %w", errNoForge, err)
+	case len(tip.Parents) < 2:
+		return forge, fmt.Errorf("the forge's key %s counts for merge commits only", forge)
+	case g.Merges == TrustMerges:
+		return forge, nil
+	case len(tip.Parents) > 2:
+		return forge, fmt.Errorf("it is a merge of %d parents, and one of 2 counts", len(tip.Parents))
+	}
+	base, merged := tip.Parents[0], tip.Parents[1]
+	branch, err := lineage.Commit(merged)
+	if err != nil {
+		return forge, fmt.Errorf("the merged commit %s cannot be looked at: %w", merged.Short(), err)
+	}
+	who, err := keys.Rules.Verify(g.claim(branch.Signed, known))
+	switch {
+	case err != nil:
+		return forge, fmt.Errorf("the merged commit %s: %w", merged.Short(), err)
+	case branch.Root != tip.Root, !lineage.Descends(merged, base):
+		return forge, fmt.Errorf("the merge holds other files than the signed commit %s, which was not built on %s: have the branch brought up to date before it is merged (a semi-linear history), or set --verify-forge-merges trust",
+			merged.Short(), base.Short())
+	}
+	return who, nil
+}
+
+// advice says what to do about a commit that nobody signed.
+func (g *Gate) advice() string {
+	text := "nothing is changed: push a commit that is signed with an allowed key (git commit -S)"
+	if g.Tags != "" {
+		text += ", or a signed tag of this one that matches " + g.Tags + " (git tag -s)"
+	}
+	return text
+}
+
+// checkRewind refuses a commit that was not built on the accepted one, or, where none is
+// remembered, on those that the state branch names.
+func (g *Gate) checkRewind(ctx context.Context, store *gitrepo.Store, lineage *gitrepo.Lineage, accepted gitrepo.Hash, claimed []gitrepo.Hash) error {
+	tip := lineage.Tip
+	refuse := func(deployed gitrepo.Hash, whence string) error {
+		return &Refusal{tip.Commit, fmt.Errorf("%w: %s says that commit %s is deployed, and the history of this one does not lead there, as far as the remote shows it: nothing is changed: push a commit that is built on %s (git revert undoes), or let it be with --allow-rewind, once",
+			ErrRewind, whence, deployed.Short(), deployed.Short())}
+	}
+	if g.AllowRewind {
+		return nil
+	}
+	if accepted != "" {
+		if !lineage.Descends(tip.Hash, accepted) {
+			return refuse(accepted, "the data directory")
+		}
+		return nil
+	}
+	for _, deployed := range claimed[:min(len(claimed), maxClaimed)] {
+		if lineage.Descends(tip.Hash, deployed) {
+			continue
+		}
+		longer, err := store.Inspect(ctx, tip.Hash, gitrepo.InspectOptions{Known: deployed})
+		if err != nil {
+			return err
+		}
+		if !longer.Descends(tip.Hash, deployed) {
+			return refuse(deployed, "the state branch")
+		}
+	}
+	return nil
+}

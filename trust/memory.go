@@ -1,0 +1,198 @@
+package trust
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	stdsync "sync"
+	"time"
+
+	"github.com/gitsync/gitsync/gitrepo"
+)
+
+// Memory is what one gitsync knows for itself of one repo. It is safe for concurrent use.
+type Memory struct {
+	file     string
+	readOnly bool
+
+	mu   stdsync.Mutex
+	know known
+}
+
+// known is what the file holds.
+type known struct {
+	// Accepted is the commit that was accepted last, and When that was.
+	Accepted gitrepo.Hash `json:"accepted,omitempty"`
+	When     time.Time    `json:"when,omitzero"`
+	// Records are the SHA-256 digests of records in the state branch, by host.
+	Records map[string]string `json:"records,omitempty"`
+	// Tips are how far state branches were, by name.
+	Tips map[string]Tip `json:"tips,omitempty"`
+}
+
+// Tip is a commit of a state branch that was signed by somebody who may.
+type Tip struct {
+	Commit gitrepo.Hash `json:"commit"`
+	// When is the time that the commit says it was made.
+	When time.Time `json:"when"`
+}
+
+// maxMemory bounds the file.
+const maxMemory = 64 << 20
+
+// OpenMemory reads what an earlier process remembered; a file that does not exist holds
+// nothing, and an empty name keeps all in memory. One that is read-only is read as well as
+// that can be, and never written.
+//
+// Errors: a file that cannot be read. It is not passed over, since that would forget which
+// commits are older than what was deployed.
+func OpenMemory(file string, readOnly bool) (*Memory, error) {
+	m := &Memory{file: file, readOnly: readOnly}
+	if file == "" {
+		return m, nil
+	}
+	data, err := readBounded(file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return m, nil
+	case err == nil:
+		err = json.Unmarshal(data, &m.know)
+	}
+	if err != nil && readOnly {
+		m.know = known{}
+		return m, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read what was deployed last from %s: %w: restore it, or remove it if the tip of the branch is what should be deployed", file, err)
+	}
+	return m, nil
+}
+
+func readBounded(file string) ([]byte, error) {
+	info, err := os.Stat(file)
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > maxMemory {
+		return nil, fmt.Errorf("it has %d bytes", info.Size())
+	}
+	return os.ReadFile(file)
+}
+
+// Accepted returns the commit that was accepted last; empty when none is known.
+func (m *Memory) Accepted() gitrepo.Hash {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.know.Accepted
+}
+
+// Accept remembers a commit before it is deployed.
+func (m *Memory) Accept(commit gitrepo.Hash, now time.Time) error {
+	return m.change(func(k *known) bool {
+		same := k.Accepted == commit
+		k.Accepted, k.When = commit, now.UTC()
+		return !same
+	})
+}
+
+// Confirmed says whether a record is one that this gitsync wrote, or found to be right.
+func (m *Memory) Confirmed(host string, record []byte) bool {
+	m.mu.Lock()
+	digest := m.know.Records[host]
+	m.mu.Unlock()
+	return digest != "" && digest == digestOf(record)
+}
+
+// Confirm remembers records, by host; an empty one is forgotten.
+func (m *Memory) Confirm(records map[string][]byte) error {
+	return m.change(func(k *known) bool {
+		changed := false
+		for host, record := range records {
+			digest := digestOf(record)
+			if len(record) == 0 {
+				digest = ""
+			}
+			if k.Records[host] == digest {
+				continue
+			}
+			changed = true
+			if k.Records == nil {
+				k.Records = map[string]string{}
+			}
+			if k.Records[host] = digest; digest == "" {
+				delete(k.Records, host)
+			}
+		}
+		return changed
+	})
+}
+
+// Tip returns how far a state branch was; zero when that is not known.
+func (m *Memory) Tip(branch string) Tip {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.know.Tips[branch]
+}
+
+// SetTip remembers how far a state branch is.
+func (m *Memory) SetTip(branch string, tip Tip) error {
+	return m.change(func(k *known) bool {
+		if k.Tips[branch] == tip {
+			return false
+		}
+		if k.Tips == nil {
+			k.Tips = map[string]Tip{}
+		}
+		k.Tips[branch] = tip
+		return true
+	})
+}
+
+func digestOf(record []byte) string {
+	sum := sha256.Sum256(record)
+	return hex.EncodeToString(sum[:])
+}
+
+// change changes what is known, and writes it unless change says that it is the same.
+func (m *Memory) change(change func(*known) bool) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	next := known{Accepted: m.know.Accepted, When: m.know.When, Records: maps.Clone(m.know.Records), Tips: maps.Clone(m.know.Tips)}
+	if !change(&next) {
+		return nil
+	}
+	if m.file != "" && !m.readOnly {
+		if err := write(m.file, next); err != nil {
+			return fmt.Errorf("remember what is deployed: %w", err)
+		}
+	}
+	m.know = next
+	return nil
+}
+
+// write replaces the file as a whole: a killed process leaves the old one or the new one.
+func write(file string, k known) error {
+	data, err := json.MarshalIndent(k, "", " ")
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".new-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(f.Name()) }()
+	_, err = f.Write(append(data, '\n'))
+	if err := errors.Join(err, f.Chmod(0o600), f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), file)
+}
