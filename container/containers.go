@@ -43,6 +43,9 @@ type Containers struct {
 	Held map[string]string `json:"-"`
 	// Blocked says, by key, why a container must not be created.
 	Blocked map[string]string `json:"-"`
+	// Denied says, by key, why a container must not be brought about as it was recorded,
+	// where that is what is desired.
+	Denied map[string]string `json:"-"`
 	// Moves says, by key, from or to which machine a container moves. Its removal is no
 	// loss, and not guarded.
 	Moves map[string]string `json:"-"`

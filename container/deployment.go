@@ -110,7 +110,7 @@ func (d *Deployment) at(where Machine) *machine {
 		origin: d.source.Origin, progress: d.source.Progress, credentials: d.source.Credentials,
 		previous: ContainersState{}, desired: ContainersState{}, state: ContainersState{},
 		parallel: d.source.Parallel, superseded: d.source.Superseded,
-		options: PlanOptions{PruneLimit: d.source.PruneLimit, Held: d.source.Held, Blocked: d.source.Blocked, Moves: d.source.Moves,
+		options: PlanOptions{PruneLimit: d.source.PruneLimit, Held: d.source.Held, Blocked: d.source.Blocked, Denied: d.source.Denied, Moves: d.source.Moves,
 			Patient: d.source.Patient, Suspended: d.source.Suspended, Fights: d.source.Fights, Drift: d.source.Drift, RepairNow: d.source.RepairNow},
 	}
 	if m.parallel <= 0 {

@@ -20,6 +20,9 @@ type PlanOptions struct {
 	Patient map[string]bool
 	// Blocked says, by key, why a container must not be created here.
 	Blocked map[string]string
+	// Denied says, by key, why what was recorded must not be brought about, where that is
+	// what is desired: the container is left as it is.
+	Denied map[string]string
 	// Moves says, by key, from or to which machine a container moves. Its removal is no
 	// loss, and not guarded.
 	Moves map[string]string
@@ -60,6 +63,7 @@ func MakePlan(host string, desired, previous ContainersState, current Current, o
 		d := decide(key, desired[key], previous[key], current, opts)
 		d.needs = desired.needs(key)
 		d.suspend()
+		d.deny()
 		decisions = append(decisions, &d)
 	}
 	followNamespaces(decisions)
@@ -105,6 +109,16 @@ func (d *decision) suspend() {
 	}
 	d.kind, d.causes, d.recovery, d.files = Suspended, causes, nil, nil
 	d.adjust, d.unpause, d.rename = false, false, false
+}
+
+// deny leaves a container as it is that must not become what is desired.
+func (d *decision) deny() {
+	why := d.opts.Denied[d.key]
+	if why == "" || d.desired == nil || !d.acts() {
+		return
+	}
+	d.block(why)
+	d.files, d.adjust, d.unpause, d.rename = nil, false, false, false
 }
 
 // nameCauses tells each step the causes of its container's change.

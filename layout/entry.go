@@ -24,6 +24,8 @@ type entry struct {
 	oneShot, preDeploy, protect bool
 	drift                       *container.DriftPolicy
 	long                        *longForm
+	// node is what was decoded, as long as the host is loaded.
+	node *yaml.Node
 }
 
 // configFile is an entry of configFiles.
@@ -123,7 +125,7 @@ func decodeEntries(d *decoder, list *yaml.Node) []*entry {
 	}
 	var entries []*entry
 	for _, p := range pairs {
-		e := &entry{at: d.at(p.key)}
+		e := &entry{at: d.at(p.key), node: p.value}
 		if check(containerName).run(d, "the container's name", p.key, p.key.Value) {
 			e.config.Name = p.key.Value
 		}

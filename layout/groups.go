@@ -36,6 +36,8 @@ type source struct {
 	hashes map[string]string
 	// keep says that merged values are kept, with where they come from.
 	keep bool
+	// checks are asked about each host.
+	checks []Check
 }
 
 func newSource(fsys fs.FS) *source {

@@ -32,6 +32,8 @@ type loaded struct {
 	entries  []*entry
 	mistakes Mistakes
 	merged   *Merged
+	// decoder is the one of containers.yaml, as long as the host is loaded.
+	decoder *decoder
 }
 
 // loadHost reads the directory of one host. The error is not nil when something
@@ -51,6 +53,7 @@ func (s *source) loadHost(name string) (*loaded, error) {
 	if len(l.mistakes) == 0 {
 		l.mistakes = l.checkDomain(dir.root)
 	}
+	l.mistakes = append(l.mistakes, l.objections(s.checks)...)
 	l.mistakes = l.mistakes.tidy()
 	return l, nil
 }
@@ -68,6 +71,7 @@ func (l *loaded) read(s *source, dir *directory) error {
 		l.reach = decodeHostFile(settings, data, l.name)
 	}
 	d := &decoder{file: path.Join(dir.root, containersFile)}
+	l.decoder = d
 	dirs, err := l.readContainers(s, dir, settings, d)
 	if err != nil {
 		return err

@@ -31,6 +31,7 @@ type Loader struct {
 	named map[string]namedGroups
 	// unnamed are the mistakes in groups that no host names.
 	unnamed remembered
+	checks  []Check
 }
 
 // namedGroups are the groups of a host, as long as its directory has this hash.
@@ -45,9 +46,10 @@ type remembered struct {
 	mistakes Mistakes
 }
 
-// NewLoader returns a loader that remembers nothing yet.
-func NewLoader() *Loader {
-	return &Loader{known: map[string]*loaded{}, named: map[string]namedGroups{}}
+// NewLoader returns a loader that remembers nothing yet. The checks are asked about each
+// host, and what they object to is a mistake like any other.
+func NewLoader(checks ...Check) *Loader {
+	return &Loader{known: map[string]*loaded{}, named: map[string]namedGroups{}, checks: checks}
 }
 
 // Load reads the hosts of a tree: a commit's, a directory's ([os.DirFS]), or a
@@ -71,7 +73,7 @@ func (l *Loader) Load(ctx context.Context, fsys fs.FS, opts Options) (*Repo, err
 	}
 	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return !Selects(opts.Hosts, e.Name()) })
 	s := newSource(fsys)
-	s.keep = opts.Explain
+	s.keep, s.checks = opts.Explain, l.checks
 	hosts := make([]*loaded, 0, len(entries))
 	for _, entry := range entries {
 		if err := context.Cause(ctx); err != nil {

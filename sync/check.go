@@ -79,6 +79,7 @@ func (c *cycle) deploymentOf(h *HostResult) *container.Containers {
 	if h.Record != nil {
 		containers.PreviousState = h.Record.PreviousState
 	}
+	c.keepDown(h, containers)
 	if c.result.Commit != nil {
 		containers.Origin.Commit = string(c.result.Commit.Hash)
 	}

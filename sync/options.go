@@ -7,6 +7,7 @@ import (
 
 	"github.com/gitsync/gitsync/container"
 	"github.com/gitsync/gitsync/gitrepo"
+	"github.com/gitsync/gitsync/policy"
 	"github.com/gitsync/gitsync/registry"
 	"github.com/gitsync/gitsync/runtime"
 	"github.com/gitsync/gitsync/trust"
@@ -33,6 +34,9 @@ type Options struct {
 	// DockerHost is this machine's engine, for hosts that name none: it tells which
 	// hosts are one machine. Empty means the default socket.
 	DockerHost string
+	// Policy says what the repo, and the records, may ask of the hosts; nil is the default
+	// profile.
+	Policy *policy.Policy
 	// Verify decides which commits are deployed; nil deploys whatever the branch has.
 	Verify *trust.Gate
 	// Memory is what is known beside Git; by default it is in DataDir. That of Verify must
@@ -98,6 +102,9 @@ func (o *Options) withDefaults() error {
 	}
 	if o.Connector == nil {
 		o.Connector = container.Connect
+	}
+	if o.Policy == nil {
+		o.Policy = policy.Default()
 	}
 	if o.Parallel <= 0 {
 		o.Parallel = 32

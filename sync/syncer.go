@@ -70,7 +70,7 @@ func New(opts Options) (*Syncer, error) {
 		return nil, err
 	}
 	s := &Syncer{
-		opts: opts, loader: layout.NewLoader(), connections: newConnections(opts.Connector),
+		opts: opts, loader: layout.NewLoader(PolicyCheck(opts.Policy)), connections: newConnections(opts.Connector),
 		hosts: map[string]*memory{}, unsaved: map[string]*HostResult{}, unrecorded: map[string][]string{},
 		fleet: map[string]report.Host{}, tasks: newTasks(opts.Parallel), wake: make(chan struct{}, 1),
 	}

@@ -22,6 +22,7 @@ type settings struct {
 	hosts       []string
 	dataDir     string
 	runtime     string
+	policyFile  string
 
 	gitUsername   string
 	gitTokenFile  string
@@ -61,6 +62,7 @@ func (s *settings) addRepoFlags(f *pflag.FlagSet) {
 	f.StringArrayVar(&s.hosts, "host", nil, "handle only this host `NAME`, or those of a glob such as 'web-*'; repeat for more (default all)")
 	f.StringVar(&s.dataDir, "data-dir", "", "where fetched objects are kept (default /var/lib/gitsync for root, else ~/.local/state/gitsync)")
 	f.StringVar(&s.runtime, "runtime", runtimeDocker, "docker, or memory: run nothing, for trials")
+	addPolicyFlag(f, &s.policyFile)
 	f.StringVar(&s.gitUsername, "git-username", "", "user name for http(s) remotes (default \"git\" with a token)")
 	f.StringVar(&s.gitTokenFile, "git-token-file", "", "`FILE` with the token or password for http(s) remotes; or set $GITSYNC_GIT_TOKEN")
 	f.StringVar(&s.gitSSHKey, "git-ssh-key", "", "private key `FILE` for ssh remotes (default that of --ssh-config, or the SSH agent)")

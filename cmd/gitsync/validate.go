@@ -10,35 +10,41 @@ import (
 
 	"github.com/gitsync/gitsync/layout"
 	"github.com/gitsync/gitsync/runtime/docker"
+	"github.com/gitsync/gitsync/sync"
 )
 
 func newValidateCommand() *cobra.Command {
-	var output string
+	var output, policyFile string
 	cmd := &cobra.Command{
 		Use:   "validate [DIR]",
 		Short: "Check the files of a repo",
 		Long: `validate reads hosts/*/ in DIR (default: the current directory) as run would, and
 prints every mistake as file:line:column. It needs neither Docker nor a network.
 
+What the policy of the agent denies is a mistake too: that of --policy, or else the
+default profile.
+
 EXIT STATUS
   0  every host validates
   1  there are mistakes, or no hosts`,
 		Example: `  gitsync validate
-  gitsync validate infra --output json`,
+  gitsync validate infra --output json
+  gitsync validate --policy /etc/gitsync/policy.yaml`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			dir := "."
 			if len(args) == 1 {
 				dir = args[0]
 			}
-			return runValidate(cmd.Context(), dir, output, os.Stdout)
+			return runValidate(cmd.Context(), dir, output, policyFile, os.Stdout)
 		},
 	}
 	addOutputFlag(cmd, &output)
+	addPolicyFlag(cmd.Flags(), &policyFile)
 	return cmd
 }
 
-func runValidate(ctx context.Context, dir, output string, stdout *os.File) error {
+func runValidate(ctx context.Context, dir, output, policyFile string, stdout *os.File) error {
 	if output != "text" && output != "json" {
 		return fmt.Errorf("--output %q: write text or json", output)
 	}
@@ -47,7 +53,11 @@ func runValidate(ctx context.Context, dir, output string, stdout *os.File) error
 	} else if !info.IsDir() {
 		return fmt.Errorf("%s is no directory", dir)
 	}
-	repo, err := layout.NewLoader().Load(ctx, os.DirFS(dir), layout.Options{DockerHost: (&docker.Config{}).GetAddress()})
+	p, err := readPolicy(policyFile, anybodys)
+	if err != nil {
+		return err
+	}
+	repo, err := layout.NewLoader(sync.PolicyCheck(p)).Load(ctx, os.DirFS(dir), layout.Options{DockerHost: (&docker.Config{}).GetAddress()})
 	if err != nil {
 		return fmt.Errorf("%s: %w", dir, err)
 	}

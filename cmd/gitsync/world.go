@@ -56,6 +56,10 @@ func (s *settings) openSyncer(path string, keep bool, progress func(runtime.Pull
 		Connector: s.connector(), Parallel: s.parallel, Local: s.local || s.agent,
 		Credentials: dockerconfig.Config{Path: s.dockerConfig}.Credential,
 	}
+	var err error
+	if opts.Policy, err = openPolicy(s.policyFile); err != nil {
+		return nil, nil, err
+	}
 	closeRemote := func() {}
 	if s.repo != "" || path == "" {
 		remote, err := s.openRemote()

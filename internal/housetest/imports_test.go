@@ -27,9 +27,10 @@ var mayImport = map[string][]string{
 	"runtime/memory":      {"container/types", "registry", "runtime"},
 	"runtime/runtimetest": {"container/types", "runtime"},
 
-	"internal/grace":   {},
-	"internal/panics":  {},
-	"internal/yamlout": {},
+	"internal/grace":    {},
+	"internal/panics":   {},
+	"internal/spelling": {},
+	"internal/yamlout":  {},
 
 	"container": {
 		"container/types", "host", "host/ssh", "internal/grace", "internal/panics", "internal/yamlout", "registry", "runtime", "runtime/docker", "runtime/memory",
@@ -39,9 +40,10 @@ var mayImport = map[string][]string{
 	"gitrepo":           {"host/ssh", "internal/panics"},
 	"gitrepo/signature": {},
 	"trust":             {"gitrepo", "gitrepo/signature"},
+	"policy":            {"container", "container/types", "internal/spelling"},
 	"layout": {
 		"container", "container/types", "host", "host/direct", "host/ssh",
-		"registry", "runtime/docker", "runtime/memory",
+		"internal/spelling", "registry", "runtime/docker", "runtime/memory",
 	},
 	"state": {"container", "container/types", "gitrepo", "internal/yamlout", "trust"},
 
@@ -52,14 +54,14 @@ var mayImport = map[string][]string{
 	"server": {},
 
 	"sync": {
-		"container", "container/types", "gitrepo", "host", "internal/grace", "internal/panics", "layout", "registry", "report", "runtime", "state", "trust",
+		"container", "container/types", "gitrepo", "host", "internal/grace", "internal/panics", "layout", "policy", "registry", "report", "runtime", "state", "trust",
 	},
 
 	"internal/demo": {
 		"container", "container/types", "examples", "runtime", "runtime/docker", "runtime/memory",
 	},
 	"cmd/gitsync": {
-		"container", "container/types", "examples", "gitrepo", "gitrepo/signature", "host", "host/direct", "host/ssh", "internal/demo", "layout",
+		"container", "container/types", "examples", "gitrepo", "gitrepo/signature", "host", "host/direct", "host/ssh", "internal/demo", "layout", "policy",
 		"registry", "registry/dockerconfig", "report", "report/forge", "report/notify", "runtime", "runtime/docker", "runtime/memory", "server", "state", "sync", "trust",
 	},
 

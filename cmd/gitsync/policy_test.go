@@ -1,0 +1,42 @@
+package main
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/gitsync/gitsync/layout"
+	"github.com/gitsync/gitsync/policy"
+	"github.com/gitsync/gitsync/sync"
+)
+
+// What we show to newcomers, and what our own tests deploy, needs no policy file.
+func TestTheDefaultProfileAllowsAllExamples(t *testing.T) {
+	dirs := []string{"scaffold", "../../examples/repo", "../../examples/fleet"}
+	tests, err := filepath.Glob("../../e2e/testdata/*/*")
+	if err != nil || len(tests) < 10 {
+		t.Fatalf("found %d repos of tests: %v", len(tests), err)
+	}
+	for _, dir := range append(dirs, tests...) {
+		if _, err := os.Stat(filepath.Join(dir, "hosts")); err != nil {
+			t.Fatal(err)
+		}
+		repo, err := layout.NewLoader(sync.PolicyCheck(policy.Default())).Load(context.Background(), os.DirFS(dir), layout.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range repo.Mistakes() {
+			if strings.Contains(m.Message, "(rule ") {
+				t.Errorf("%s: %v", dir, m)
+			}
+		}
+	}
+}
+
+func TestTheExamplePolicyIsOne(t *testing.T) {
+	if _, err := readPolicy("../../examples/policy.yaml", anybodys); err != nil {
+		t.Error(err)
+	}
+}

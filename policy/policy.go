@@ -1,0 +1,154 @@
+package policy
+
+import (
+	_ "embed"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/gitsync/gitsync/container"
+)
+
+// Policy says what is allowed on which hosts. It does not change, and may be used
+// concurrently.
+type Policy struct {
+	// blocks are in the order of their weight, the weightiest last.
+	blocks []block
+}
+
+// block is what is said about the hosts of one glob.
+type block struct {
+	// hosts is a glob of host names.
+	hosts string
+	// builtin says that it is the default profile.
+	builtin bool
+	// entries are by the keys of topics.
+	entries map[string][]entry
+}
+
+// entry allows or denies values.
+type entry struct {
+	// text is as written, and pattern what [topic.read] makes of it.
+	text    string
+	pattern pattern
+	allow   bool
+	// at is file:line:column.
+	at string
+}
+
+//go:embed default.yaml
+var defaultProfile []byte
+
+// DefaultProfile returns the default profile as a policy file.
+func DefaultProfile() []byte { return slices.Clone(defaultProfile) }
+
+// Default returns the default profile: it is in force where nothing else is said.
+func Default() *Policy {
+	blocks, _, mistakes := parse(defaultProfile, "the default profile")
+	if len(mistakes) > 0 {
+		// It is part of the binary, and tested.
+		panic(mistakes)
+	}
+	for i := range blocks {
+		blocks[i].builtin = true
+	}
+	return &Policy{blocks}
+}
+
+// Check returns what is denied about the containers of a host, which are all that the
+// repo, or the record, has there: sorted by container, then in the order of the topics.
+// The key of a container is its name.
+func (p *Policy) Check(host string, containers container.ContainersState) []Violation {
+	blocks := p.of(host)
+	own := map[string]bool{}
+	for _, c := range containers {
+		if c != nil {
+			own[c.Container.Config.Name] = true
+		}
+	}
+	var found []Violation
+	for _, key := range sortedKeys(containers) {
+		if containers[key] == nil {
+			continue
+		}
+		s := subject{c: containers[key], own: own}
+		for i := range topics {
+			t := &topics[i]
+			for _, v := range t.values(s) {
+				if by, b := decide(blocks, t.key, v); by != nil && !by.entry.allow {
+					found = append(found, violation(host, key, t, v, by, b))
+				}
+			}
+		}
+		found = append(found, never(host, key, s.c)...)
+	}
+	return found
+}
+
+// of returns the blocks that are about a host, the weightiest first.
+func (p *Policy) of(host string) []*block {
+	var blocks []*block
+	for i := range p.blocks {
+		// A glob that is broken was refused.
+		if ok, _ := path.Match(p.blocks[i].hosts, host); ok {
+			blocks = append(blocks, &p.blocks[i])
+		}
+	}
+	slices.Reverse(blocks)
+	return blocks
+}
+
+// match is how an entry applies to a value.
+type match struct {
+	entry *entry
+	relation
+	// weight is how much of the value the entry names.
+	weight int
+}
+
+// decide returns the entry that decides about a value: the best of the weightiest block
+// that has any. Nil allows.
+func decide(blocks []*block, key string, v value) (*match, *block) {
+	for _, b := range blocks {
+		var best *match
+		for i := range b.entries[key] {
+			e := &b.entries[key][i]
+			rel, weight := e.pattern.match(v)
+			if rel == unrelated || rel == holds && e.allow {
+				continue
+			}
+			m := &match{e, rel, weight}
+			if best == nil || m.beats(best) {
+				best = m
+			}
+		}
+		if best != nil {
+			return best, b
+		}
+	}
+	return nil, nil
+}
+
+// beats says whether this match decides, and not the other one of the same block: what
+// is denied inside of the value, then what names more of it, then a denial.
+func (m *match) beats(other *match) bool {
+	switch {
+	case (m.relation == holds) != (other.relation == holds):
+		return m.relation == holds
+	case m.weight != other.weight:
+		return m.weight > other.weight
+	}
+	return !m.entry.allow && other.entry.allow
+}
+
+// sortBlocks puts the blocks in the order of their weight: a name over a glob, a longer
+// glob over a shorter one, a later one over an earlier one.
+func sortBlocks(blocks []block) {
+	weight := func(b block) int {
+		if !strings.ContainsAny(b.hosts, `*?[\`) {
+			return 1 << 20
+		}
+		return len(strings.Trim(b.hosts, "*?"))
+	}
+	slices.SortStableFunc(blocks, func(a, b block) int { return weight(a) - weight(b) })
+}

@@ -1,0 +1,63 @@
+package sync
+
+import (
+	"fmt"
+
+	"github.com/gitsync/gitsync/container"
+	"github.com/gitsync/gitsync/layout"
+	"github.com/gitsync/gitsync/policy"
+)
+
+// PolicyCheck has a loader object to what a policy denies.
+func PolicyCheck(p *policy.Policy) layout.Check {
+	return func(host string, containers container.ContainersState) []layout.Objection {
+		var objections []layout.Objection
+		for _, v := range p.Check(host, containers) {
+			objections = append(objections, layout.Objection{Container: v.Container, Path: v.Path, Message: v.Message, Hint: v.Hint})
+		}
+		return objections
+	}
+}
+
+// denied says which containers the policy denies as they are recorded, and why. The record
+// is written by gitsync, but the state branch may be written by others: it must bring about
+// nothing that a commit could not.
+func (c *cycle) denied(h *HostResult) map[string]string {
+	denied, more := map[string]string{}, map[string]int{}
+	for _, v := range c.opts.Policy.Check(h.Name, h.kept()) {
+		if more[v.Container]++; more[v.Container] == 1 {
+			denied[v.Container] = fmt.Sprintf("what is recorded of it in branch %s is not brought about: %s", c.opts.StateBranch, v.Message)
+			if v.Hint != "" {
+				denied[v.Container] += " (" + v.Hint + ")"
+			}
+		}
+	}
+	for key, count := range more {
+		if count > 1 {
+			denied[key] += fmt.Sprintf(", and %d more", count-1)
+		}
+	}
+	return denied
+}
+
+// keepDown keeps containers from being brought about as they are recorded, where the policy
+// denies that: those that wait for their turn or for a move, and those whose update failed.
+func (c *cycle) keepDown(h *HostResult, containers *container.Containers) {
+	if !h.waitsForTurn && len(h.moves)+len(containers.Held) == 0 {
+		// All that is desired is in the repo, which was judged.
+		return
+	}
+	kept := h.kept()
+	for key, why := range c.denied(h) {
+		if held, isHeld := containers.Held[key]; isHeld {
+			containers.Patient[key] = true
+			containers.Held[key] = held + "; " + why
+		}
+		if kept[key] == containers.DesiredState[key] {
+			if containers.Denied == nil {
+				containers.Denied = map[string]string{}
+			}
+			containers.Denied[key] = why
+		}
+	}
+}
