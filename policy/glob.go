@@ -9,6 +9,10 @@ type glob struct {
 	tokens []token
 	// literal is the number of characters that the glob names.
 	literal int
+	// run is the longest text without a wildcard: what lacks it does not match. Where it is
+	// all that there is, exact is set.
+	run   string
+	exact bool
 }
 
 type token struct {
@@ -27,6 +31,7 @@ const (
 
 func newGlob(text string) glob {
 	var g glob
+	var run []rune
 	runes := []rune(text)
 	for i := 0; i < len(runes); i++ {
 		switch r := runes[i]; {
@@ -44,8 +49,14 @@ func newGlob(text string) glob {
 		default:
 			g.tokens = append(g.tokens, token{r: r})
 			g.literal++
+			if run = append(run, r); len(string(run)) > len(g.run) {
+				g.run = string(run)
+			}
+			continue
 		}
+		run = nil
 	}
+	g.exact = g.literal == len(g.tokens)
 	return g
 }
 
@@ -56,6 +67,12 @@ func escaped(text string) string {
 
 // matches costs no more than the product of the lengths. A separator of 0 is none.
 func (g glob) matches(text string, separator rune) bool {
+	if g.exact {
+		return text == g.run
+	}
+	if !strings.Contains(text, g.run) {
+		return false
+	}
 	// at[i] says that the tokens before i match what was read.
 	at := make([]bool, len(g.tokens)+1)
 	at[0] = true

@@ -117,9 +117,9 @@ func newPathPattern(text string) pathPattern {
 // links. On every Linux that has systemd /var/run leads to /run, and /var/lock to /run/lock.
 func pathParts(text string) []string {
 	clean := path.Clean("/" + text)
-	for from, to := range map[string]string{"/var/run": "/run", "/var/lock": "/run/lock"} {
-		if clean == from || strings.HasPrefix(clean, from+"/") {
-			clean = to + strings.TrimPrefix(clean, from)
+	for _, link := range [][2]string{{"/var/run", "/run"}, {"/var/lock", "/run/lock"}} {
+		if below, ok := strings.CutPrefix(clean, link[0]); ok && (below == "" || below[0] == '/') {
+			clean = link[1] + below
 		}
 	}
 	if clean == "/" {
@@ -132,7 +132,7 @@ func (p pathPattern) match(v value) (relation, int) {
 	if p.readOnly && !v.readOnly {
 		return unrelated, 0
 	}
-	parts := pathParts(v.text)
+	parts := v.parts
 	if rest, ok := p.covers(0, parts); ok {
 		if rest > 0 {
 			return below, p.weight

@@ -28,6 +28,8 @@ type value struct {
 	// text is what patterns are compared with, and word the one of the policy's own words
 	// that it is called by.
 	text, word string
+	// parts are the names that a path is made of.
+	parts []string
 	// tagged is an image with its tag.
 	tagged string
 	// found is the value for people, and allow the entry that is about just this value.
@@ -245,7 +247,7 @@ func mountValues(s subject) []value {
 		if !strings.HasPrefix(m.Source, "/") || own[joined(m.Source)] {
 			continue
 		}
-		v := value{path: fmt.Sprintf("mounts[%d]", i), text: m.Source, found: m.Source, allow: pathEntry(m.Source), readOnly: m.ReadOnly}
+		v := value{path: fmt.Sprintf("mounts[%d]", i), parts: pathParts(m.Source), found: m.Source, allow: pathEntry(m.Source), readOnly: m.ReadOnly}
 		if m.ReadOnly {
 			v.allow += ":ro"
 		}
@@ -325,7 +327,7 @@ func readPorts(text string) (pattern, string, string) {
 func configFileValues(s subject) []value {
 	var all []value
 	for _, path := range sortedKeys(s.c.ConfigFiles) {
-		all = append(all, value{path: "configFiles." + path, text: path, found: path, allow: pathEntry(path)})
+		all = append(all, value{path: "configFiles." + path, parts: pathParts(path), found: path, allow: pathEntry(path)})
 	}
 	return all
 }
