@@ -273,3 +273,34 @@ func TestPlanOfStoppedContainers(t *testing.T) {
 		},
 	})
 }
+
+func TestWhatIsDeniedIsLeftAsItIs(t *testing.T) {
+	denied := map[string]string{"web": "the policy denies it"}
+	row := types.ContainerSummary{ID: "1", Name: "web", Image: "nginx:1.26", Status: types.StatusRunning}
+	there := container.Current{Containers: map[string]container.Instances{"web": {Main: &row}}}
+	cases := map[string]struct {
+		desired container.ContainersState
+		current container.Current
+		want    container.Kind
+	}{
+		"it is not created":                     {container.ContainersState{"web": spec("web")}, container.Current{}, container.Blocked},
+		"it is not replaced":                    {container.ContainersState{"web": spec("web", image("evil:1"))}, there, container.Blocked},
+		"what is no longer desired may be gone": {nil, there, container.Remove},
+	}
+	for name, c := range cases {
+		row.Labels = map[string]string{container.LabelSpec: spec("web").SpecDigest()}
+		previous := container.ContainersState{"web": spec("web")}
+		plan := container.MakePlan("h", c.desired, previous, c.current, container.PlanOptions{Denied: denied})
+		if len(plan.Changes) != 1 || plan.Changes[0].Kind != c.want {
+			t.Errorf("%s: got %+v, want %s", name, plan.Changes, c.want)
+		}
+		if c.want == container.Blocked && len(plan.Steps()) > 0 {
+			t.Errorf("%s: got the steps %v", name, plan.Steps())
+		}
+	}
+	row.Labels = map[string]string{container.LabelSpec: spec("web").SpecDigest()}
+	same := container.ContainersState{"web": spec("web")}
+	if plan := container.MakePlan("h", same, same, there, container.PlanOptions{Denied: denied}); len(plan.Changes) > 0 {
+		t.Errorf("what is as recorded: got %+v, want no change", plan.Changes)
+	}
+}
