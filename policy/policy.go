@@ -135,6 +135,9 @@ func (m *match) beats(other *match) bool {
 	switch {
 	case (m.relation == holds) != (other.relation == holds):
 		return m.relation == holds
+	case m.relation == holds:
+		// All of them deny it: the shortest is told.
+		return m.weight < other.weight
 	case m.weight != other.weight:
 		return m.weight > other.weight
 	}
