@@ -19,6 +19,9 @@ var mayImport = map[string][]string{
 	"host/direct": {},
 	"host/ssh":    {"container/types"},
 
+	"secret":        {},
+	"secret/unlock": {"secret"},
+
 	"registry":              {},
 	"registry/dockerconfig": {"registry"},
 
@@ -34,6 +37,7 @@ var mayImport = map[string][]string{
 
 	"container": {
 		"container/types", "host", "host/ssh", "internal/grace", "internal/panics", "internal/yamlout", "registry", "runtime", "runtime/docker", "runtime/memory",
+		"secret",
 	},
 	"container/resource": {"container", "container/types", "internal/yamlout"},
 
@@ -43,7 +47,7 @@ var mayImport = map[string][]string{
 	"policy":            {"container", "container/types", "internal/spelling"},
 	"layout": {
 		"container", "container/types", "host", "host/direct", "host/ssh",
-		"internal/spelling", "registry", "runtime/docker", "runtime/memory",
+		"internal/spelling", "registry", "runtime/docker", "runtime/memory", "secret",
 	},
 	"state": {"container", "container/types", "gitrepo", "internal/yamlout", "trust"},
 
@@ -54,7 +58,7 @@ var mayImport = map[string][]string{
 	"server": {},
 
 	"sync": {
-		"container", "container/types", "gitrepo", "host", "internal/grace", "internal/panics", "layout", "policy", "registry", "report", "runtime", "state", "trust",
+		"container", "container/types", "gitrepo", "host", "internal/grace", "internal/panics", "layout", "policy", "registry", "report", "runtime", "secret", "state", "trust",
 	},
 
 	"internal/demo": {
@@ -62,13 +66,14 @@ var mayImport = map[string][]string{
 	},
 	"cmd/gitsync": {
 		"container", "container/types", "examples", "gitrepo", "gitrepo/signature", "host", "host/direct", "host/ssh", "internal/demo", "layout", "policy",
-		"registry", "registry/dockerconfig", "report", "report/forge", "report/notify", "runtime", "runtime/docker", "runtime/memory", "server", "state", "sync", "trust",
+		"registry", "registry/dockerconfig", "report", "report/forge", "report/notify", "runtime", "runtime/docker", "runtime/memory", "secret", "secret/unlock", "server", "state", "sync", "trust",
 	},
 
 	"internal/dockertest":       {"container/types", "runtime/docker"},
 	"internal/dockertest/probe": {},
 	"internal/gittest":          {},
 	"internal/registrytest":     {},
+	"internal/secrettest":       {},
 	"internal/sshdtest":         {},
 	"internal/housetest":        {},
 	"e2e":                       {},
@@ -85,6 +90,9 @@ var onlyIn = map[string][]string{
 	"golang.org/x/crypto/ssh":                     {"host/ssh", "gitrepo", "gitrepo/signature", "internal/sshdtest", "internal/gittest"},
 	"github.com/hiddeco/sshsig":                   {"gitrepo/signature"},
 	"github.com/ProtonMail/go-crypto":             {"gitrepo/signature"},
+	"github.com/getsops/sops/v3":                  {"secret/unlock", "internal/secrettest"},
+	"filippo.io/age":                              {"secret/unlock", "internal/secrettest"},
+	"google.golang.org/grpc":                      {"secret/unlock"},
 	"github.com/spf13/cobra":                      {"cmd/gitsync"},
 	"github.com/spf13/pflag":                      {"cmd/gitsync"},
 	"github.com/robfig/cron/v3":                   {"sync"},

@@ -1,0 +1,117 @@
+package secrettest
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"filippo.io/age"
+	"filippo.io/age/armor"
+	"github.com/getsops/sops/v3"
+	"github.com/getsops/sops/v3/aes"
+	sopsage "github.com/getsops/sops/v3/age"
+	"github.com/getsops/sops/v3/config"
+	"github.com/getsops/sops/v3/keys"
+	"github.com/getsops/sops/v3/keyservice"
+	sopsyaml "github.com/getsops/sops/v3/stores/yaml"
+)
+
+// Key is an age key of a test.
+type Key struct {
+	// File holds the identity, and Recipient is its public key.
+	File, Recipient string
+	recipient       age.Recipient
+}
+
+// NewKey makes a key, and its file in a directory of the test.
+func NewKey(t testing.TB) Key {
+	t.Helper()
+	identity, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "keys.txt")
+	if err := os.WriteFile(file, []byte(identity.String()+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return Key{File: file, Recipient: identity.Recipient().String(), recipient: identity.Recipient()}
+}
+
+// Age encrypts a file for the keys.
+func Age(t testing.TB, content string, armored bool, to ...Key) []byte {
+	t.Helper()
+	var recipients []age.Recipient
+	for _, key := range to {
+		recipients = append(recipients, key.recipient)
+	}
+	var out bytes.Buffer
+	encrypt := func(w interface{ Write([]byte) (int, error) }) error {
+		clear, err := age.Encrypt(w, recipients...)
+		if err != nil {
+			return err
+		}
+		if _, err := clear.Write([]byte(content)); err != nil {
+			return err
+		}
+		return clear.Close()
+	}
+	var err error
+	if armored {
+		w := armor.NewWriter(&out)
+		if err = encrypt(w); err == nil {
+			err = w.Close()
+		}
+	} else {
+		err = encrypt(&out)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+// SOPS encrypts a YAML file for the keys, as "sops encrypt" does: with a new data key
+// each time, so that no two ciphertexts are the same.
+func SOPS(t testing.TB, clear string, to ...Key) []byte {
+	t.Helper()
+	var group sops.KeyGroup
+	for _, key := range to {
+		master, err := sopsage.MasterKeyFromRecipient(key.Recipient)
+		if err != nil {
+			t.Fatal(err)
+		}
+		group = append(group, keys.MasterKey(master))
+	}
+	return SOPSWith(t, clear, sops.Metadata{KeyGroups: []sops.KeyGroup{group}, Version: "3.13.3", UnencryptedSuffix: "_unencrypted"})
+}
+
+// SOPSWith encrypts with any metadata.
+func SOPSWith(t testing.TB, clear string, metadata sops.Metadata) []byte {
+	t.Helper()
+	store := sopsyaml.NewStore(&config.YAMLStoreConfig{})
+	branches, err := store.LoadPlainFile([]byte(clear))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tree := sops.Tree{Branches: branches, Metadata: metadata}
+	key, errs := tree.GenerateDataKeyWithKeyServices([]keyservice.KeyServiceClient{keyservice.NewLocalClient()})
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	cipher := aes.NewCipher()
+	mac, err := tree.Encrypt(key, cipher)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tree.Metadata.LastModified = time.Now().UTC().Truncate(time.Second)
+	if tree.Metadata.MessageAuthenticationCode, err = cipher.Encrypt(mac, key, tree.Metadata.LastModified.Format(time.RFC3339)); err != nil {
+		t.Fatal(err)
+	}
+	data, err := store.EmitEncryptedFile(tree)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
