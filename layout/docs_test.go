@@ -92,6 +92,10 @@ func TestTheManualKnowsTheLimits(t *testing.T) {
 		fmt.Sprintf("| nesting in a YAML file | %d levels |", layout.MaxYAMLDepth),
 		fmt.Sprintf("| a config file | %d MiB |", layout.MaxFileBytes>>20),
 		fmt.Sprintf("| all config files of a host | %d MiB |", layout.MaxFilesBytes>>20),
+		"| containers on all hosts | " + comma(layout.MaxRepoContainers) + " |",
+		fmt.Sprintf("counted for each host | %d MiB |", layout.MaxRepoBytes>>20),
+		fmt.Sprintf("counted likewise | %d million |", layout.MaxRepoNodes/1_000_000),
+		fmt.Sprintf("| values in the files of all groups | %d million |", layout.MaxGroupNodes/1_000_000),
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("repo-layout.md lacks %q", want)

@@ -18,6 +18,7 @@ type group struct {
 	// root is the root of its containers.yaml; nil when that cannot be used.
 	root     *yaml.Node
 	size     int
+	bytes    int
 	mistakes Mistakes
 	// variables says that a value may hold a variable.
 	variables bool
@@ -30,6 +31,8 @@ func (g *group) file() string { return path.Join(g.dir.root, containersFile) }
 type source struct {
 	fsys   fs.FS
 	groups map[string]*group
+	// size is the number of values in them.
+	size int
 	// listed are the entries of groups/, nil before they are read.
 	listed []fs.DirEntry
 	isRead bool
@@ -102,8 +105,11 @@ func (s *source) group(name string) (*group, error) {
 		return nil, err
 	case data != nil:
 		if root, ok := d.parse(data); ok && containersOf(d, root, d.file) != nil {
-			g.root, g.size = root, d.size
+			g.root, g.size, g.bytes = root, d.size, len(data)
 		}
+	}
+	if s.size += g.size; s.size > MaxGroupNodes {
+		return nil, fmt.Errorf("load the repo: the files of all groups hold more than %d values: split the repo", MaxGroupNodes)
 	}
 	text := ""
 	if g.root != nil {

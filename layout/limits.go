@@ -23,6 +23,17 @@ const (
 	MaxFileBytes = 1 << 20
 	// MaxFilesBytes is the largest size of all config files of a host.
 	MaxFilesBytes = 16 << 20
+	// MaxRepoContainers is the largest number of containers on all hosts together.
+	MaxRepoContainers = 200_000
+	// MaxRepoBytes is the largest size of the files of all hosts together, those of groups
+	// counted for each host that names them: few objects in Git may be very many files.
+	MaxRepoBytes = 256 << 20
+	// MaxRepoNodes is the largest number of values in the YAML files of all hosts together,
+	// those of groups counted for each host that names them. It bounds the time that a
+	// load takes.
+	MaxRepoNodes = 5_000_000
+	// MaxGroupNodes is the largest number of values in the files of all groups together.
+	MaxGroupNodes = 1_000_000
 	// maxPath is PATH_MAX of Linux, less the zero byte.
 	maxPath = 4095
 	// maxMistakes bounds the report about one host.

@@ -34,6 +34,10 @@ type loaded struct {
 	merged   *Merged
 	// decoder is the one of containers.yaml, as long as the host is loaded.
 	decoder *decoder
+	// bytes is how large its files are, and those of its groups.
+	bytes int
+	// values is how many values they hold.
+	values int
 }
 
 // loadHost reads the directory of one host. The error is not nil when something
@@ -112,6 +116,8 @@ func (l *loaded) readContainers(s *source, dir *directory, settings, d *decoder)
 		return nil, err
 	}
 	sub := &substitution{decoder: d, host: l.name, vars: l.reach.variables()}
+	l.bytes += len(data)
+	defer func() { l.bytes, l.values = l.bytes+sub.grown, l.values+d.size }()
 	var own *yaml.Node
 	if data != nil {
 		if root, ok := d.parse(data); ok {
@@ -130,9 +136,13 @@ func (l *loaded) readContainers(s *source, dir *directory, settings, d *decoder)
 			return dirs, nil
 		}
 		dirs[g.dir.root] = g.dir
+		l.bytes, l.values = l.bytes+g.bytes, l.values+g.size
 		root := m.copyOf(g.root, g.file(), map[*yaml.Node]*yaml.Node{})
 		sub.run(root)
 		merged = m.lay(merged, containersOf(&decoder{file: g.file()}, root, g.file()))
+		if merged != nil && len(merged.Content)/2 > MaxContainers {
+			break // which is the mistake, and there is no need to merge more
+		}
 	}
 	if merged = m.lay(merged, own); merged != nil {
 		l.entries = decodeEntries(d, merged)
@@ -182,6 +192,7 @@ func (l *loaded) readFiles(dirs map[string]*directory, d *decoder) error {
 			if len(f.content) > MaxFileBytes {
 				d.badAt(f.at, "make it smaller", "config file %s has more than %d bytes", quoted(f.path), MaxFileBytes)
 			}
+			l.bytes += len(f.content)
 			if total += len(f.content); total > MaxFilesBytes {
 				d.badAt(f.at, "put large files into an image or a volume", "the config files of the host have more than %d bytes in all", MaxFilesBytes)
 				return nil

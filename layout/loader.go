@@ -74,7 +74,7 @@ func (l *Loader) Load(ctx context.Context, fsys fs.FS, opts Options) (*Repo, err
 	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return !Selects(opts.Hosts, e.Name()) })
 	s := newSource(fsys)
 	s.keep, s.checks = opts.Explain, l.checks
-	hosts := make([]*loaded, 0, len(entries))
+	hosts, total := make([]*loaded, 0, len(entries)), totals{}
 	for _, entry := range entries {
 		if err := context.Cause(ctx); err != nil {
 			return nil, fmt.Errorf("load the repo: %w", err)
@@ -84,6 +84,9 @@ func (l *Loader) Load(ctx context.Context, fsys fs.FS, opts Options) (*Repo, err
 			return nil, err
 		}
 		hosts = append(hosts, host)
+		if err := total.add(host); err != nil {
+			return nil, err
+		}
 	}
 	if !opts.Explain {
 		l.remember(hosts)
@@ -96,6 +99,27 @@ func (l *Loader) Load(ctx context.Context, fsys fs.FS, opts Options) (*Repo, err
 		}
 	}
 	return repo, nil
+}
+
+// totals are the sums over all hosts that a load has come to.
+type totals struct{ containers, bytes, values int }
+
+// add fails when the hosts together are more than allowed.
+func (t *totals) add(h *loaded) error {
+	// A mistake is a few lines of text.
+	const mistakeBytes = 256
+	t.containers += len(h.entries)
+	t.values += h.values
+	t.bytes += h.bytes + mistakeBytes*len(h.mistakes)
+	switch {
+	case t.containers > MaxRepoContainers:
+		return fmt.Errorf("load the repo: its hosts have more than %d containers in all: split the repo", MaxRepoContainers)
+	case t.values > MaxRepoNodes:
+		return fmt.Errorf("load the repo: the files of its hosts hold more than %d values in all, those of groups counted for each host: split the repo", MaxRepoNodes)
+	case t.bytes > MaxRepoBytes:
+		return fmt.Errorf("load the repo: the files of its hosts have more than %d bytes in all, those of groups counted for each host: split the repo", MaxRepoBytes)
+	}
+	return nil
 }
 
 // assemble makes the result of all hosts that were loaded. General mistakes are

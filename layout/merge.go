@@ -44,11 +44,12 @@ func (m *merger) merge(path []string, lower, upper *yaml.Node) *yaml.Node {
 	lowers = m.exclude(path, lowers, uppers)
 	merged := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Line: upper.Line, Column: upper.Column}
 	m.place(merged, m.files[upper])
+	above, below := places(uppers), places(lowers)
 	for _, l := range lowers {
 		at := append(slices.Clone(path), l.key.Value)
-		i := slices.IndexFunc(uppers, func(u pair) bool { return u.key.Value == l.key.Value })
+		i, there := above[l.key.Value]
 		switch {
-		case i < 0:
+		case !there:
 			merged.Content = append(merged.Content, l.key, l.value)
 		case isNull(uppers[i].value):
 			m.override(at, resolve(l.value))
@@ -63,11 +64,20 @@ func (m *merger) merge(path []string, lower, upper *yaml.Node) *yaml.Node {
 		}
 	}
 	for _, u := range uppers {
-		if !slices.ContainsFunc(lowers, func(l pair) bool { return l.key.Value == u.key.Value }) {
+		if _, there := below[u.key.Value]; !there {
 			merged.Content = append(merged.Content, u.key, u.value)
 		}
 	}
 	return merged
+}
+
+// places are the indexes of entries by their keys, which are there once.
+func places(entries []pair) map[string]int {
+	at := make(map[string]int, len(entries))
+	for i, e := range entries {
+		at[e.key.Value] = i
+	}
+	return at
 }
 
 // place keeps in which file a node is, when it is not the decoder's own.

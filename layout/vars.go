@@ -91,6 +91,10 @@ func (s *substitution) scalarNode(n *yaml.Node) {
 			literal = true
 			return match[1:]
 		}
+		if s.grown > MaxYAMLBytes {
+			// One value may name a variable a hundred thousand times.
+			return ""
+		}
 		replacement, text, ok := s.lookUp(n, match)
 		if !ok {
 			failed = true
@@ -99,9 +103,10 @@ func (s *substitution) scalarNode(n *yaml.Node) {
 		if match == n.Value {
 			whole = replacement
 		}
+		s.grown += len(text) - len(match)
 		return text
 	})
-	if s.grown += len(value) - len(n.Value); s.grown > MaxYAMLBytes {
+	if s.grown > MaxYAMLBytes {
 		s.bad(n, "make the variables shorter", "the variables make the file larger by more than %d bytes", MaxYAMLBytes)
 		return
 	}
