@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/filemode"
@@ -168,6 +169,9 @@ func (s *Store) verify(tree plumbing.Hash, verified map[plumbing.Hash]bool, dept
 	if err != nil {
 		return fmt.Errorf("%w: tree %s: %w", ErrObjectMissing, tree, err)
 	}
+	if err := checkNames(content); err != nil {
+		return err
+	}
 	known := s.verified[tree]
 	verified[tree] = true
 	for _, e := range content.Entries {
@@ -183,6 +187,22 @@ func (s *Store) verify(tree plumbing.Hash, verified map[plumbing.Hash]bool, dept
 				return fmt.Errorf("%w: file %s: %w", ErrObjectMissing, e.Name, err)
 			}
 		}
+	}
+	return nil
+}
+
+// checkNames refuses a directory that Git makes for nobody: what it holds would depend on
+// who reads it.
+func checkNames(tree *object.Tree) error {
+	seen := make(map[string]bool, len(tree.Entries))
+	for _, e := range tree.Entries {
+		switch {
+		case e.Name == "" || e.Name == "." || e.Name == ".." || strings.Contains(e.Name, "/"):
+			return fmt.Errorf("the repo is broken: directory %s holds %q, which is no name: git fsck tells more", tree.Hash, short(e.Name))
+		case seen[e.Name]:
+			return fmt.Errorf("the repo is broken: directory %s holds %q twice: git fsck tells more", tree.Hash, short(e.Name))
+		}
+		seen[e.Name] = true
 	}
 	return nil
 }

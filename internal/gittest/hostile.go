@@ -5,6 +5,7 @@ import (
 	"compress/zlib"
 	"crypto/sha1"
 	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -161,4 +162,24 @@ func MakeTree(entries ...TreeEntry) []byte {
 		out = append(fmt.Appendf(out, "%s %s\x00", e.Mode, e.Name), e.Hash[:]...)
 	}
 	return out
+}
+
+// Object puts an object into the repo, whatever Git would say to it, and returns its hash.
+func (r *Repo) Object(kind byte, content []byte) [20]byte {
+	r.t.Helper()
+	name := map[byte]string{CommitKind: "commit", TreeKind: "tree", BlobKind: "blob"}[kind]
+	hash := r.git(content, "hash-object", "-t", name, "-w", "--literally", "--stdin")
+	if want := ObjectHash(kind, content); hash != fmt.Sprintf("%x", want) {
+		r.t.Fatalf("git calls the object %s, want %x", hash, want)
+	}
+	return ObjectHash(kind, content)
+}
+
+// HashOf is Git's name for what is at a path of a commit or branch, as an object.
+func (r *Repo) HashOf(ref, path string) (hash [20]byte) {
+	r.t.Helper()
+	if _, err := hex.Decode(hash[:], []byte(r.Git("rev-parse", ref+":"+path))); err != nil {
+		r.t.Fatal(err)
+	}
+	return hash
 }
