@@ -104,6 +104,7 @@ func (c *cycle) readRecord(ctx context.Context, host string) (*state.Record, err
 	if err != nil {
 		zerolog.Ctx(ctx).Warn().Err(err).Str("host", host).Msg("state: going on without the record")
 	}
+	dropSetuid(record)
 	return record, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"github.com/gitsync/gitsync/container"
 	"github.com/gitsync/gitsync/layout"
 	"github.com/gitsync/gitsync/policy"
+	"github.com/gitsync/gitsync/state"
 )
 
 // PolicyCheck has a loader object to what a policy denies.
@@ -38,6 +39,26 @@ func (c *cycle) denied(h *HostResult) map[string]string {
 		}
 	}
 	return denied
+}
+
+// dropSetuid takes from the config files of a record what no repo can say, and no policy
+// allows: a rollback writes recorded files back. A record that gitsync wrote has none of it.
+func dropSetuid(record *state.Record) {
+	if record == nil {
+		return
+	}
+	const permissions = 0o777
+	for _, m := range record.PreviousState {
+		if m == nil {
+			continue
+		}
+		for path, a := range m.ConfigFileAttributes {
+			if a.Mode&^permissions != 0 {
+				a.Mode &= permissions
+				m.ConfigFileAttributes[path] = a
+			}
+		}
+	}
 }
 
 // keepDown keeps containers from being brought about as they are recorded, where the policy

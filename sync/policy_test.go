@@ -174,3 +174,17 @@ func TestAForgedRecordIsNotBroughtBackWhileItsContainerMoves(t *testing.T) {
 		t.Errorf("web1 runs %q and web2 runs %q, want nothing and db", a, b)
 	}
 }
+
+func TestARollbackWritesNoSetuidFile(t *testing.T) {
+	const file = "    configFiles: {/srv/tool: {content: %, mode: \"0755\"}}\n"
+	w := newBrokenWorld(t)
+	w.commit(map[string]string{web1: web("nginx:1.26") + strings.Replace(file, "%", "old", 1)}, "start")
+	w.cycle()
+	// 493 is 0755, and 2541 is 04755.
+	w.forge("web1", "mode: 493", "mode: 2541")
+	w.commit(map[string]string{web1: web(crash) + strings.Replace(file, "%", "new", 1)}, "broken")
+	w.fail()
+	if f, there := w.machine.HostFile("/srv/tool"); !there || f.Content != "old" || f.Mode != 0o755 {
+		t.Errorf("got %q with the mode %#o, want the old file with 0755", f.Content, f.Mode)
+	}
+}
