@@ -44,6 +44,7 @@ func differences(from, to *HostConfiguredContainer) []Cause {
 	causes = append(causes, mapCauses("env", a.Env, b.Env)...)
 	causes = append(causes, mapCauses("labels", a.Labels, b.Labels)...)
 	causes = append(causes, fileCauses(from, to)...)
+	causes = append(causes, secretCauses(from, to)...)
 	if from.Dependants != to.Dependants {
 		causes = append(causes, cause("dependsOn", "containers that depend on it change"))
 	}

@@ -65,6 +65,9 @@ type HostConfiguredContainer struct {
 	// PostStartPending is recorded while the post-start hook has not succeeded, so
 	// that the next deploy calls it again.
 	PostStartPending bool `json:"postStartPending,omitempty"`
+	// Secrets are the versions of the secrets that the container refers to as
+	// ${secret.name}, by name. Where it is empty such a text is nothing but text.
+	Secrets map[string]string `json:"secrets,omitempty"`
 	// Hooks are called while the container is deployed.
 	Hooks *Hooks `json:"-"`
 }

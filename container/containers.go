@@ -55,6 +55,8 @@ type Containers struct {
 	Fights    map[string]string `json:"-"`
 	Drift     *DriftPolicy      `json:"-"`
 	RepairNow bool              `json:"-"`
+	// Secrets open what the containers refer to; nil where none does.
+	Secrets Secrets `json:"-"`
 	// Superseded, when set and closed, ends the wait for containers to become ready:
 	// their updates are taken back, since a newer desired state is to be deployed.
 	Superseded <-chan struct{} `json:"-"`

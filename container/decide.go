@@ -208,7 +208,7 @@ func (d *decision) compareFiles(current Current) string {
 		case text == "":
 			text = "config file " + path + " was written, and the container not told"
 		case d.changedInRepo(path):
-			text = "config file " + path + " changed"
+			text = "config file " + path + d.fileChange(path)
 		}
 		d.files = append(d.files, path)
 		d.causes = append(d.causes, Cause{Field: "configFiles." + path, Text: text})
@@ -226,13 +226,20 @@ func (d *decision) signalLost(path, action string) bool {
 	return strength(action) == strength("SIGHUP") && d.changedInRepo(path)
 }
 
+// fileChange says what changed in a config file: its text, or a secret in it.
+func (d *decision) fileChange(path string) string {
+	if d.previous != nil && has(d.previous.ConfigFiles, path) && d.previous.ConfigFiles[path] == d.desired.ConfigFiles[path] {
+		return " has a secret in it that changed"
+	}
+	return " changed"
+}
+
 // changedInRepo says whether the record has another content for a file.
 func (d *decision) changedInRepo(path string) bool {
 	if d.previous == nil {
 		return false
 	}
-	deployed, was := d.previous.ConfigFiles[path]
-	return !was || deployed != d.desired.ConfigFiles[path]
+	return !has(d.previous.ConfigFiles, path) || d.previous.fileVersion(path) != d.desired.fileVersion(path)
 }
 
 // strength orders what a change of a file means for the container.

@@ -109,7 +109,7 @@ func (d *Deployment) at(where Machine) *machine {
 		Machine: where, name: address, connect: d.source.Connector,
 		origin: d.source.Origin, progress: d.source.Progress, credentials: d.source.Credentials,
 		previous: ContainersState{}, desired: ContainersState{}, state: ContainersState{},
-		parallel: d.source.Parallel, superseded: d.source.Superseded,
+		parallel: d.source.Parallel, superseded: d.source.Superseded, secrets: d.source.Secrets,
 		options: PlanOptions{PruneLimit: d.source.PruneLimit, Held: d.source.Held, Blocked: d.source.Blocked, Denied: d.source.Denied, Moves: d.source.Moves,
 			Patient: d.source.Patient, Suspended: d.source.Suspended, Fights: d.source.Fights, Drift: d.source.Drift, RepairNow: d.source.RepairNow},
 	}
@@ -287,6 +287,7 @@ func (m *HostConfiguredContainer) clone() *HostConfiguredContainer {
 	c.ConfigFiles = maps.Clone(m.ConfigFiles)
 	c.ConfigFileAttributes = maps.Clone(m.ConfigFileAttributes)
 	c.DependsOn = maps.Clone(m.DependsOn)
+	c.Secrets = maps.Clone(m.Secrets)
 	if m.Drift != nil {
 		c.Drift = &DriftPolicy{Policy: m.Drift.Policy, Ignore: slices.Clone(m.Drift.Ignore)}
 	}

@@ -21,7 +21,7 @@ const digestVersion = "v2"
 // while it exists: its settings, and the config files that re-create it. Other
 // config files are compared with what the host has. What the runtime or gitsync
 // adds is not in it, nor is how the host is reached or the container updated. Two
-// ways to write the same thing have one digest.
+// ways to write the same thing have one digest. A secret is in it by its version.
 //
 // Its form is "v2:" and 64 hexadecimal digits.
 func (m *HostConfiguredContainer) SpecDigest() string {
@@ -35,8 +35,9 @@ func (m *HostConfiguredContainer) SpecDigest() string {
 		Config types.ContainerConfig `json:"config"`
 		Files  map[string]file       `json:"files,omitempty"`
 		// Dependants of a job that runs before they are deployed.
-		Dependants string `json:"dependants,omitempty"`
-	}{Config: canonical(m.Container.Config), Files: map[string]file{}, Dependants: m.Dependants}
+		Dependants string            `json:"dependants,omitempty"`
+		Secrets    map[string]string `json:"secrets,omitempty"`
+	}{Config: canonical(m.Container.Config), Files: map[string]file{}, Dependants: m.Dependants, Secrets: m.specSecrets()}
 	for path, content := range m.ConfigFiles {
 		if m.onChange(path) != OnChangeRecreate {
 			continue

@@ -146,10 +146,11 @@ func (e *executor) fail(key string, err error) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.failed[key] = true
-	f := &Failure{Host: e.name, Container: key, Err: err}
+	f := &Failure{Host: e.name, Container: key, Err: e.redact(err)}
 	var n *notReady
 	if errors.As(err, &n) {
-		f.Report = &n.report
+		report := e.redactReport(n.report)
+		f.Report = &report
 	}
 	return f
 }

@@ -97,6 +97,9 @@ func (h *hosted) Configure(paths []string) error {
 }
 
 func (h *hosted) Create() error {
+	if len(h.Secrets) > 0 {
+		return fmt.Errorf("create container %s: %w", h.Container.Config.Name, ErrNoSecrets)
+	}
 	ctx := context.Background()
 	return h.withHelper(ctx, func(rt runtime.Runtime, helper *configContainer) error {
 		if err := helper.makeMountDirs(ctx, h.Container.Config); err != nil {

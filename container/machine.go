@@ -30,6 +30,7 @@ type machine struct {
 	// parallel, superseded and options are those of the deployment.
 	parallel   int
 	superseded <-chan struct{}
+	secrets    Secrets
 	options    PlanOptions
 	// moved are the keys of containers that are wanted on another machine.
 	moved []string
@@ -59,7 +60,7 @@ func (m *machine) look(ctx context.Context, opts CheckOptions) error {
 	err = m.lookWith(ctx, rt, opts)
 	if err != nil {
 		m.setUnknown()
-		return fmt.Errorf("host %s: %w", m.name, err)
+		return m.redact(fmt.Errorf("host %s: %w", m.name, err))
 	}
 	m.checked = true
 	m.setStatuses()
@@ -78,10 +79,13 @@ func (m *machine) lookWith(ctx context.Context, rt runtime.Runtime, opts CheckOp
 	if err := m.lookAtSettings(ctx, rt, opts); err != nil {
 		return err
 	}
-	if opts.SkipFiles {
-		return nil
+	if !opts.SkipFiles {
+		if err := m.lookAtFiles(ctx, rt); err != nil {
+			return err
+		}
 	}
-	return m.lookAtFiles(ctx, rt)
+	m.seal(ctx)
+	return nil
 }
 
 // rows is one list where the runtime has lists. Without an origin, or a list, the

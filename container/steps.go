@@ -13,6 +13,7 @@ import (
 
 	"github.com/gitsync/gitsync/container/types"
 	"github.com/gitsync/gitsync/runtime"
+	"github.com/gitsync/gitsync/secret"
 )
 
 // pull fetches an image that is not present. Unlike other steps it ends with the
@@ -43,7 +44,11 @@ func (e *executor) create(ctx context.Context, s Step) (undo, error) {
 	if err != nil {
 		return undo{}, err
 	}
-	config := desired.Container.Config
+	opened, err := e.open(ctx, desired)
+	if err != nil {
+		return undo{}, err
+	}
+	config := opened.Container.Config
 	config.Name = s.Name
 	if config.Mounts, err = e.carryVolumes(ctx, s.Replaces, config); err != nil {
 		return undo{}, err
@@ -354,7 +359,10 @@ func (e *executor) writeFiles(ctx context.Context, s Step) (undo, error) {
 	if s.Recorded {
 		return e.writeRecorded(ctx, s)
 	}
-	desired := e.desired[s.Container]
+	desired, err := e.open(ctx, e.desired[s.Container])
+	if err != nil {
+		return undo{}, err
+	}
 	helper := e.helper(desired)
 	if err := helper.refuseLinks(ctx, s.Paths); err != nil {
 		return undo{}, err
@@ -370,7 +378,7 @@ func (e *executor) writeFiles(ctx context.Context, s Step) (undo, error) {
 	var write, previous []*types.File
 	for _, p := range s.Paths {
 		file := found[p]
-		if deployed := e.previous[s.Container]; deployed != nil && has(deployed.ConfigFiles, p) {
+		if deployed := e.deployedWith(s.Container, p); deployed != nil {
 			// A crash may have left the new file here already.
 			previous = append(previous, deployed.desiredFile(p))
 		} else if file != nil {
@@ -391,9 +399,23 @@ func (e *executor) writeFiles(ctx context.Context, s Step) (undo, error) {
 	return back, helper.writeOwned(ctx, write, owned)
 }
 
-// writeRecorded puts the config files back as they were deployed last.
+// deployedWith returns the recorded container when it says what the config file held; nil
+// for one with secrets, whose values the record does not have.
+func (e *executor) deployedWith(key, path string) *HostConfiguredContainer {
+	deployed := e.previous[key]
+	if deployed == nil || !has(deployed.ConfigFiles, path) || len(deployed.Secrets) > 0 && secret.Refers(deployed.ConfigFiles[path]) {
+		return nil
+	}
+	return deployed
+}
+
+// writeRecorded puts the config files back as they were deployed last. A secret in them
+// has the value that it has now: an older one is nowhere.
 func (e *executor) writeRecorded(ctx context.Context, s Step) (undo, error) {
-	deployed := e.previous[s.Container]
+	deployed, err := e.open(ctx, e.previous[s.Container])
+	if err != nil {
+		return undo{}, err
+	}
 	helper := e.helper(deployed)
 	if err := helper.refuseLinks(ctx, s.Paths); err != nil {
 		return undo{}, err

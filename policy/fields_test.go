@@ -74,6 +74,7 @@ var judged = map[reflect.Type]map[string]string{
 		"Dependants":           harmless + "a digest",
 		"ReadyPending":         harmless + "a memory of the deployment",
 		"PostStartPending":     harmless + "a memory of the deployment",
+		"Secrets":              harmless + "names and digests; what is done with them is judged",
 		"Hooks":                harmless + "functions of a program that uses the library; a repo has none",
 	},
 	reflect.TypeFor[container.Container](): {"Config": "image", "Status": harmless + "what was found", "Runtime": "address"},

@@ -327,9 +327,19 @@ func readPorts(text string) (pattern, string, string) {
 func configFileValues(s subject) []value {
 	var all []value
 	for _, path := range sortedKeys(s.c.ConfigFiles) {
+		if s.isSecretFile(path) {
+			continue
+		}
 		all = append(all, value{path: "configFiles." + path, parts: pathParts(path), found: path, allow: pathEntry(path)})
 	}
 	return all
+}
+
+// isSecretFile says whether a path is where gitsync keeps this container's secret files,
+// and nothing else does.
+func (s subject) isSecretFile(path string) bool {
+	parts, dir := pathParts(path), pathParts(container.SecretDir)
+	return len(parts) > len(dir)+2 && slices.Equal(parts[:len(dir)], dir) && parts[len(dir)+1] == s.c.Container.Config.Name
 }
 
 func labelValues(s subject) []value {
