@@ -51,6 +51,8 @@ func hostPath(d *decoder, n *yaml.Node) {
 	case problem != "":
 	case strings.HasSuffix(n.Value, "/"):
 		problem, hint = "is a directory", "write the path of a file"
+	case reserved(n.Value):
+		problem, hint = "is where gitsync keeps secret files", "choose another path, or write it into secretFiles"
 	case strings.ContainsAny(n.Value, "\n\r"):
 		problem = "has a line break in it"
 	}

@@ -15,7 +15,9 @@ import (
 // say whether they succeeded; a caller goes on in any case, so that all mistakes
 // are found.
 type decoder struct {
-	file     string
+	file string
+	// host is whose containers these are; empty for a group alone.
+	host     string
 	mistakes Mistakes
 	// ports counts the ports that were published so far.
 	ports int
@@ -25,6 +27,8 @@ type decoder struct {
 	size int
 	// partial says that a container may lack what only the host's own file gives it.
 	partial bool
+	// references are texts beside the containers that refer to secrets.
+	references []referenceAt
 	// broken holds the places of values that are not known, because of a mistake that
 	// is recorded.
 	broken map[position]bool

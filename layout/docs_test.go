@@ -42,7 +42,7 @@ func TestEverySettingHasAKey(t *testing.T) {
 		settings any
 		more     []string // what the format has beside the settings
 	}{
-		"container":   {types.ContainerConfig{}, []string{"configFiles", "update", "dependsOn", "oneShot", "preDeploy", "drift", "protect"}},
+		"container":   {types.ContainerConfig{}, []string{"configFiles", "update", "dependsOn", "oneShot", "preDeploy", "drift", "protect", "secretFiles"}},
 		"update":      {container.Update{}, nil},
 		"drift":       {container.DriftPolicy{}, nil},
 		"host drift":  {container.DriftPolicy{}, []string{"interval"}},

@@ -26,6 +26,8 @@ type entry struct {
 	long                        *longForm
 	// node is what was decoded, as long as the host is loaded.
 	node *yaml.Node
+	// secrets are the digests of those that the container refers to.
+	secrets map[string]string
 }
 
 // configFile is an entry of configFiles.
@@ -38,6 +40,8 @@ type configFile struct {
 	sourceAt   position
 	content    string
 	attributes container.FileAttributes
+	// isSealed says that the content is a reference to an encrypted file.
+	isSealed bool
 }
 
 // updateKeys are those that say how a container is updated, not what it is.
@@ -80,6 +84,7 @@ var containerSchema = append(schema[entry]{
 	{key: "tmpfs", decode: decodeTmpfs},
 	{key: "stopTimeout", decode: decodeStopTimeout, aka: []string{"stop_grace_period"}},
 	{key: "configFiles", decode: decodeConfigFiles, aka: []string{"configs", "files"}},
+	{key: "secretFiles", decode: decodeSecretFiles, aka: []string{"secrets", "secret"}},
 }, updateKeys...)
 
 // containersOf returns the mapping of containers in the root of a containers.yaml,

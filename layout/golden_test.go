@@ -28,7 +28,7 @@ func TestMistakes(t *testing.T) {
 	for _, hosts := range cases {
 		dir := filepath.Dir(hosts)
 		t.Run(filepath.Base(dir), func(t *testing.T) {
-			repo, err := layout.NewLoader().Load(context.Background(), os.DirFS(dir), layout.Options{})
+			repo, err := layout.NewLoader().Load(context.Background(), os.DirFS(dir), layout.Options{ExternalSecrets: someSecrets})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -41,6 +41,16 @@ type source struct {
 	keep bool
 	// checks are asked about each host.
 	checks []Check
+	// externalNames are those of [Options].
+	externalNames func(host string) []string
+}
+
+// external returns the names of the secrets of the agent's own configuration.
+func (s *source) external(host string) []string {
+	if s.externalNames == nil {
+		return nil
+	}
+	return s.externalNames(host)
 }
 
 func newSource(fsys fs.FS) *source {
@@ -118,7 +128,7 @@ func (s *source) group(name string) (*group, error) {
 	g.variables = strings.Contains(text, "${")
 	g.mistakes = slices.Concat(d.mistakes, g.dir.strayFiles(func(name string) bool {
 		return g.variables || strings.Contains(text, name)
-	}, containersFile))
+	}, containersFile, secretsFile))
 	s.groups[name] = g
 	return g, nil
 }

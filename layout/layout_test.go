@@ -22,9 +22,14 @@ func tree(files map[string]string) fstest.MapFS {
 	return m
 }
 
+// someSecrets are defined for all hosts of the tests.
+func someSecrets(string) []string {
+	return []string{"registry", "other-registry", "hub", "db.password", "token"}
+}
+
 func load(t *testing.T, fsys fs.FS) *layout.Repo {
 	t.Helper()
-	repo, err := layout.NewLoader().Load(context.Background(), fsys, layout.Options{})
+	repo, err := layout.NewLoader().Load(context.Background(), fsys, layout.Options{ExternalSecrets: someSecrets})
 	if err != nil {
 		t.Fatalf("load: %v", err)
 	}

@@ -12,6 +12,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/gitsync/gitsync/container"
+	"github.com/gitsync/gitsync/secret"
 )
 
 const (
@@ -38,6 +39,9 @@ type loaded struct {
 	bytes int
 	// values is how many values they hold.
 	values int
+	// sealed are the secrets, and secretMistakes what is wrong with their files.
+	sealed         secret.Sealed
+	secretMistakes Mistakes
 }
 
 // loadHost reads the directory of one host. The error is not nil when something
@@ -74,14 +78,17 @@ func (l *loaded) read(s *source, dir *directory) error {
 	if data != nil {
 		l.reach = decodeHostFile(settings, data, l.name)
 	}
-	d := &decoder{file: path.Join(dir.root, containersFile)}
+	d := &decoder{file: path.Join(dir.root, containersFile), host: l.name}
 	l.decoder = d
-	dirs, err := l.readContainers(s, dir, settings, d)
+	dirs, root, err := l.readContainers(s, dir, settings, d)
 	if err != nil {
 		return err
 	}
 	if err := l.readFiles(dirs, d); err != nil {
 		return err
+	}
+	if !d.partial {
+		l.checkSecrets(d, settings, root, s.external(l.name))
 	}
 	for _, e := range l.entries {
 		if len(settings.mistakes) == 0 {
@@ -91,29 +98,33 @@ func (l *loaded) read(s *source, dir *directory) error {
 	if !d.partial {
 		l.checkOrder(d)
 	}
-	l.mistakes = slices.Concat(settings.mistakes, d.mistakes)
+	l.mistakes = slices.Concat(settings.mistakes, d.mistakes, l.secretMistakes)
 	used := map[string]bool{}
 	for _, e := range l.entries {
 		for _, f := range e.files {
 			used[f.source] = true
 		}
 	}
-	l.mistakes = append(l.mistakes, dir.strayFiles(func(name string) bool { return used[name] }, containersFile, hostFile)...)
+	l.mistakes = append(l.mistakes, dir.strayFiles(func(name string) bool { return used[name] }, containersFile, hostFile, secretsFile)...)
 	l.mistakes = append(l.mistakes, l.ownClashes(d.file)...)
 	return nil
 }
 
 // readContainers reads containers.yaml, the host's and those of its groups, and merges
-// them. It returns the directories that they are in, by their paths.
-func (l *loaded) readContainers(s *source, dir *directory, settings, d *decoder) (map[string]*directory, error) {
-	dirs := map[string]*directory{dir.root: dir}
+// them. It returns the directories that they are in, by their paths, and the merged
+// mapping of containers, nil when there is none.
+func (l *loaded) readContainers(s *source, dir *directory, settings, d *decoder) (dirs map[string]*directory, merged *yaml.Node, err error) {
+	dirs = map[string]*directory{dir.root: dir}
 	groups, err := s.groupsOf(settings, l.reach.groups)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
+	}
+	if err := l.readSecrets(groups, dir); err != nil {
+		return nil, nil, err
 	}
 	data, err := readYAML(dir, d, containersFile, len(l.reach.groups) == 0)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	sub := &substitution{decoder: d, host: l.name, vars: l.reach.variables()}
 	l.bytes += len(data)
@@ -128,12 +139,11 @@ func (l *loaded) readContainers(s *source, dir *directory, settings, d *decoder)
 	}
 	d.partial = len(groups) < len(l.reach.groups)
 	m := newMerger(d)
-	var merged *yaml.Node
 	size := d.size
 	for _, g := range groups {
 		if size += g.size; size > MaxYAMLNodes {
 			d.badAt(position{line: 1, column: 1}, "name fewer groups", "the host and its groups hold more than %d values", MaxYAMLNodes)
-			return dirs, nil
+			return dirs, nil, nil
 		}
 		dirs[g.dir.root] = g.dir
 		l.bytes, l.values = l.bytes+g.bytes, l.values+g.size
@@ -150,7 +160,7 @@ func (l *loaded) readContainers(s *source, dir *directory, settings, d *decoder)
 	if s.keep && merged != nil {
 		l.merged = &Merged{merger: m, root: merged, vars: l.reach.vars, entries: l.entries}
 	}
-	return dirs, nil
+	return dirs, merged, nil
 }
 
 // readYAML returns the content of a YAML file of the host's directory, which is
@@ -186,14 +196,16 @@ func (l *loaded) readFiles(dirs map[string]*directory, d *decoder) error {
 	for _, e := range l.entries {
 		for i := range e.files {
 			f := &e.files[i]
-			if err := f.read(dirs[path.Dir(cmp.Or(f.sourceAt.file, d.file))], d); err != nil {
+			dir := dirs[path.Dir(cmp.Or(f.sourceAt.file, d.file))]
+			if err := f.read(dir, d); err != nil {
 				return err
 			}
 			if len(f.content) > MaxFileBytes {
 				d.badAt(f.at, "make it smaller", "config file %s has more than %d bytes", quoted(f.path), MaxFileBytes)
 			}
-			l.bytes += len(f.content)
-			if total += len(f.content); total > MaxFilesBytes {
+			l.bytes, total = l.bytes+len(f.content), total+len(f.content)
+			l.seal(f, dir, d)
+			if total > MaxFilesBytes {
 				d.badAt(f.at, "put large files into an image or a volume", "the config files of the host have more than %d bytes in all", MaxFilesBytes)
 				return nil
 			}
@@ -254,7 +266,7 @@ func (l *loaded) container(e *entry) *container.HostConfiguredContainer {
 	c := &container.HostConfiguredContainer{
 		Container: container.Container{Config: e.config, Runtime: l.reach.runtime()},
 		Host:      l.reach.way(), Drift: driftPolicy(e.drift, l.reach.drift.policy),
-		OneShot: e.oneShot, PreDeploy: e.preDeploy, Protect: e.protect,
+		OneShot: e.oneShot, Secrets: maps.Clone(e.secrets), PreDeploy: e.preDeploy, Protect: e.protect,
 	}
 	if e.update != nil {
 		update := *e.update
@@ -284,7 +296,7 @@ func (l *loaded) host(localDocker string) Host {
 	h := Host{
 		Name: l.name, Tree: combined(l.own, l.groupNames(), l.groups), Groups: l.groupNames(), Host: l.reach.way(), Runtime: l.reach.runtime(),
 		Containers: container.ContainersState{}, Endpoint: l.reach.endpoint(l.name, localDocker), Agent: l.reach.agent,
-		Parallelism: l.reach.parallelism, Merged: l.merged,
+		Parallelism: l.reach.parallelism, Merged: l.merged, Sealed: &l.sealed,
 		Drift: driftPolicy(nil, l.reach.drift.policy), DriftInterval: l.reach.drift.interval,
 		Registries: maps.Clone(l.reach.registries),
 	}

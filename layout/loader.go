@@ -20,6 +20,9 @@ type Options struct {
 	// none ($DOCKER_HOST, say). Empty means unix:///var/run/docker.sock. It
 	// matters only for the question which hosts share a machine.
 	DockerHost string
+	// ExternalSecrets returns the names of the secrets that a host may use beside those of
+	// the repo; nil where there are none. A loader is always given the same ones.
+	ExternalSecrets func(host string) []string
 }
 
 // Loader loads trees, and remembers what it parsed: a host whose tree hash is
@@ -73,7 +76,7 @@ func (l *Loader) Load(ctx context.Context, fsys fs.FS, opts Options) (*Repo, err
 	}
 	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return !Selects(opts.Hosts, e.Name()) })
 	s := newSource(fsys)
-	s.keep, s.checks = opts.Explain, l.checks
+	s.keep, s.checks, s.externalNames = opts.Explain, l.checks, opts.ExternalSecrets
 	hosts, total := make([]*loaded, 0, len(entries)), totals{}
 	for _, entry := range entries {
 		if err := context.Cause(ctx); err != nil {

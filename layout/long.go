@@ -27,6 +27,9 @@ var longSchema = append(schema[longForm]{
 	{key: "configFiles", decode: func(d *decoder, what string, n *yaml.Node, l *longForm) {
 		decodeConfigFiles(d, what, n, l.entry)
 	}},
+	{key: "secretFiles", decode: func(d *decoder, what string, n *yaml.Node, l *longForm) {
+		decodeSecretFiles(d, what, n, l.entry)
+	}},
 }, besideContainer()...)
 
 // besideContainer are the keys of a container's update, where the long form has
@@ -77,7 +80,7 @@ func decodeLongConfig(d *decoder, what string, n *yaml.Node, l *longForm) {
 	for _, p := range d.pairs(what, n) {
 		beside := slices.ContainsFunc(updateKeys, func(f field[entry]) bool { return f.key == p.key.Value })
 		switch {
-		case p.key.Value == "configFiles", beside:
+		case p.key.Value == "configFiles", p.key.Value == "secretFiles", beside:
 			d.bad(p.key, "write it beside container", "unknown key %s", quoted(p.key.Value))
 		case p.key.Value == "name":
 			name, ok := d.scalar(what+".name", p.value)

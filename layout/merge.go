@@ -122,7 +122,7 @@ func replaces(path []string, uppers []pair) bool {
 func (m *merger) exclude(path []string, lowers, uppers []pair) []pair {
 	contradicted := func(key string) bool { return false }
 	switch {
-	case len(path) > 1 && path[len(path)-2] == "configFiles":
+	case len(path) > 1 && (path[len(path)-2] == "configFiles" || path[len(path)-2] == "secretFiles"):
 		contradicted = func(key string) bool {
 			return key == "file" && hasKey(uppers, "content") || key == "content" && hasKey(uppers, "file")
 		}

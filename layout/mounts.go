@@ -108,6 +108,8 @@ func checkMount(d *decoder, n *yaml.Node, m *types.Mount) {
 func mountSource(m *types.Mount) (problem, hint string) {
 	s := m.Source
 	switch {
+	case m.Kind() == types.MountBind && reserved(s):
+		return "is where gitsync keeps secret files", "write it into secretFiles"
 	case m.Kind() == types.MountBind && strings.HasPrefix(s, "/"):
 		return absolutePath(s)
 	case m.Type == types.MountVolume && strings.HasPrefix(s, "/"):

@@ -84,4 +84,5 @@ func decodeRegistryPassword(d *decoder, what string, n *yaml.Node, into *registr
 		return
 	}
 	into.Password = n.Value
+	d.references = append(d.references, referenceAt{n.Value, d.at(n)})
 }

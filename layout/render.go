@@ -86,6 +86,10 @@ func inline(n *yaml.Node, f *configFile) {
 		if n.Content[i].Value != "file" {
 			continue
 		}
+		if f.isSealed {
+			n.Content[i+1].LineComment = "# in " + path.Dir(f.sourceAt.file) + "; it is encrypted"
+			return
+		}
 		if !utf8.ValidString(f.content) || strings.ContainsRune(f.content, 0) {
 			n.Content[i+1].LineComment = "# in " + path.Dir(f.sourceAt.file) + "; it is not text, so it cannot be inline"
 			return

@@ -8,6 +8,7 @@ import (
 	"github.com/gitsync/gitsync/container/types"
 	"github.com/gitsync/gitsync/host"
 	"github.com/gitsync/gitsync/registry"
+	"github.com/gitsync/gitsync/secret"
 )
 
 // ErrNoHosts is returned when the tree has no directory hosts/, or no host in
@@ -72,6 +73,8 @@ type Host struct {
 	Drift *container.DriftPolicy
 	// DriftInterval is the time between two complete looks at the host; 0 is the default.
 	DriftInterval types.Duration
+	// Sealed are the host's secrets, encrypted as they are in the repo.
+	Sealed *secret.Sealed
 	// Endpoint names the runtime of a machine: hosts that share an endpoint
 	// share container names, host ports and files.
 	Endpoint string
