@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -41,6 +42,8 @@ type Record struct {
 	Drift []Drift `json:"drift,omitempty"`
 	// Repairs say, by key, how often drift of a container was repaired lately.
 	Repairs map[string]Repairs `json:"repairs,omitempty"`
+	// Secrets say, by name, what tells that a secret changed.
+	Secrets map[string]Secret `json:"secrets,omitempty"`
 	// PreviousState is what runs: each status has only the IDs of the container and its
 	// image, since the record outlives the rest.
 	PreviousState container.ContainersState `json:"previousState,omitempty"`
@@ -87,6 +90,16 @@ type Drift struct {
 	Found  string `json:"found"`
 	// Since is when it was found first.
 	Since time.Time `json:"since"`
+}
+
+// Secret tells whether a secret is what it was. Nothing in it leads to the value.
+type Secret struct {
+	// Version is what the containers' records and labels have.
+	Version string `json:"version"`
+	// Ciphertext is the digest of the ciphertext; empty for one that is not in the repo.
+	Ciphertext string `json:"ciphertext,omitempty"`
+	// MAC is a digest of the value that only the agent can make which recorded it.
+	MAC string `json:"mac,omitempty"`
 }
 
 // Repairs are those of one container that followed each other closely.
@@ -193,6 +206,14 @@ func (r *Record) comparable() *Record {
 	c.Drift = slices.Clone(r.Drift)
 	for i := range c.Drift {
 		c.Drift[i].Since = time.Time{}
+	}
+	// By which key a secret was known is no news, only that it is.
+	c.Secrets = maps.Clone(r.Secrets)
+	for name, s := range c.Secrets {
+		if s.MAC != "" {
+			s.MAC = "known"
+		}
+		c.Secrets[name] = s
 	}
 	// They change with a repair, which is recorded anyway.
 	c.Repairs = nil

@@ -21,6 +21,7 @@ func (c *cycle) check(ctx context.Context, h *HostResult) error {
 	if c.quiet(h) {
 		return nil
 	}
+	c.prepareSecrets(ctx, h)
 	deployment, err := c.deploymentOf(h).Deployment()
 	if err != nil {
 		return err
@@ -74,7 +75,10 @@ func (c *cycle) deploymentOf(h *HostResult) *container.Containers {
 		Machine:      &container.Machine{Host: h.Host.Host, Runtime: h.Host.Runtime},
 		Connector:    c.connections.Connect,
 		Progress:     c.opts.Progress,
-		Credentials:  h.Host.Registries.Over(h.Name, c.opts.RegistryPassword, c.opts.Credentials),
+		Credentials:  h.Host.Registries.Over(h.Name, c.registryPassword(h), c.opts.Credentials),
+	}
+	if h.secrets != nil {
+		containers.Secrets = h.secrets
 	}
 	if h.Record != nil {
 		containers.PreviousState = h.Record.PreviousState

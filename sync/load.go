@@ -24,7 +24,7 @@ func (t hashedTree) TreeHash(path string) (string, error) {
 // load reads the desired state from the tree, and the previous one from the state
 // branch.
 func (c *cycle) load(ctx context.Context) error {
-	repo, err := c.loader.Load(ctx, c.tree, layout.Options{Hosts: c.opts.Hosts, DockerHost: c.opts.DockerHost, Explain: c.opts.Explain})
+	repo, err := c.loader.Load(ctx, c.tree, c.layoutOptions(c.opts.Hosts, c.opts.Explain))
 	if err != nil {
 		return fmt.Errorf("load %s: %w", c.where(), err)
 	}
@@ -81,6 +81,14 @@ func (c *cycle) load(ctx context.Context) error {
 	c.announce(ctx)
 	c.begins(ctx)
 	return nil
+}
+
+func (c *cycle) layoutOptions(hosts []string, explain bool) layout.Options {
+	opts := layout.Options{Hosts: hosts, DockerHost: c.opts.DockerHost, Explain: explain}
+	if c.opts.Secrets != nil {
+		opts.ExternalSecrets = c.opts.Secrets.External
+	}
+	return opts
 }
 
 func (c *cycle) newResult(host layout.Host) *HostResult {
@@ -143,7 +151,7 @@ func (c *cycle) wholeRepo(ctx context.Context, repo *layout.Repo) (*layout.Repo,
 			return repo, err
 		}
 	}
-	whole, err := c.loader.Load(ctx, c.tree, layout.Options{DockerHost: c.opts.DockerHost})
+	whole, err := c.loader.Load(ctx, c.tree, c.layoutOptions(nil, false))
 	if err != nil {
 		return nil, fmt.Errorf("load %s: %w", c.where(), err)
 	}

@@ -57,9 +57,12 @@ type Options struct {
 	// Credentials, when set, are asked with what registries are logged in to, where
 	// host.yaml does not say it.
 	Credentials registry.Credentials
-	// RegistryPassword opens the passwords of registries in host.yaml, which refer to
-	// secrets. Without it such a registry cannot be pulled from.
-	RegistryPassword registry.Resolver
+	// Secrets opens the secrets that containers, and the logins for registries in host.yaml,
+	// refer to; nil where none does.
+	Secrets SecretOpener
+	// SecretKey is this agent's own: it tells whether a secret that was encrypted anew has
+	// another value. Empty means that this is not known.
+	SecretKey []byte
 	// Progress, when set, is told how far pulls are.
 	Progress func(runtime.PullProgress)
 	// Parallel is how many hosts are handled at once; 32 by default.

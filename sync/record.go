@@ -133,6 +133,7 @@ func (c *cycle) recordOf(h *HostResult, failures map[string]state.FailedUpdate) 
 		Drift:         c.driftOf(h, failures),
 		Repairs:       c.repairsOf(h, failures),
 		MovedFrom:     h.movedFrom(),
+		Secrets:       h.secrets.toRecord(),
 		PreviousState: h.deployed(),
 	}
 	old := h.Record

@@ -4,24 +4,35 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/gitsync/gitsync/registry"
+	"github.com/gitsync/gitsync/secret"
 	"github.com/gitsync/gitsync/sync"
 )
 
-// vault is a resolver with one secret, and an agent's own credentials.
-type vault struct{ password string }
-
-func (v *vault) open(_ context.Context, host, ref string) (string, error) {
-	if host != "web1" || ref != "${secret.registry}" {
-		return "", fmt.Errorf("host %s has no %s", host, ref)
-	}
-	return v.password, nil
+// accounts open one secret, of web1, and are an agent's own credentials.
+type accounts struct {
+	password string
+	err      error
 }
 
-func (v *vault) agent(_ context.Context, name string) (registry.Credential, error) {
+func (v *accounts) Open(_ context.Context, host string, _ *secret.Sealed, names []string) (map[string]string, error) {
+	if v.err != nil {
+		return nil, v.err
+	}
+	if host != "web1" || !slices.Equal(names, []string{"registry"}) {
+		return nil, fmt.Errorf("host %s has no %v", host, names)
+	}
+	return map[string]string{"registry": v.password}, nil
+}
+
+func (v *accounts) External(string) []string  { return []string{"registry"} }
+func (v *accounts) Redact(text string) string { return text }
+
+func (v *accounts) agent(_ context.Context, name string) (registry.Credential, error) {
 	switch name {
 	case "registry.example.com", "other.example.com":
 		return registry.Credential{Username: "agent", Password: "of " + name}, nil
@@ -34,8 +45,8 @@ func (v *vault) agent(_ context.Context, name string) (registry.Credential, erro
 const registryHostFile = "registries: {registry.example.com: {username: ci, password: '${secret.registry}'}}\n"
 
 func TestEachImageIsPulledWithTheCredentialOfItsRegistry(t *testing.T) {
-	v := &vault{password: "hunter2"}
-	w := newWorld(t, func(o *sync.Options) { o.Credentials, o.RegistryPassword = v.agent, v.open })
+	v := &accounts{password: "hunter2"}
+	w := newWorld(t, func(o *sync.Options) { o.Credentials, o.Secrets = v.agent, v })
 	w.commit(map[string]string{
 		"hosts/web1/host.yaml": registryHostFile,
 		web1: "containers:\n  app: {image: 'registry.example.com/app:1', update: {monitor: 1ms}}\n" +
@@ -74,8 +85,8 @@ func TestEachImageIsPulledWithTheCredentialOfItsRegistry(t *testing.T) {
 }
 
 func TestAChangedLoginRedeploysNothingAndIsUsedByTheNextPull(t *testing.T) {
-	v := &vault{password: "hunter2"}
-	w := newWorld(t, func(o *sync.Options) { o.Credentials, o.RegistryPassword = v.agent, v.open })
+	v := &accounts{password: "hunter2"}
+	w := newWorld(t, func(o *sync.Options) { o.Credentials, o.Secrets = v.agent, v })
 	container := func(image string) map[string]string {
 		return map[string]string{"hosts/web1/host.yaml": registryHostFile, web1: web(image)}
 	}
@@ -99,15 +110,15 @@ func TestAChangedLoginRedeploysNothingAndIsUsedByTheNextPull(t *testing.T) {
 }
 
 func TestACredentialThatCannotBeHadFailsTheContainersOfItsRegistryAlone(t *testing.T) {
-	v := &vault{}
-	w := newWorld(t, func(o *sync.Options) { o.Credentials = v.agent })
+	v := &accounts{err: errors.New("no key opens it")}
+	w := newWorld(t, func(o *sync.Options) { o.Credentials, o.Secrets = v.agent, v })
 	w.commit(map[string]string{
 		"hosts/web1/host.yaml": registryHostFile,
 		web1: "containers:\n  app: {image: 'registry.example.com/app:1', update: {monitor: 1ms}}\n" +
 			"  broken: {image: 'broken.example.com/app:1', update: {monitor: 1ms}}\n  public: {image: 'nginx:1', update: {monitor: 1ms}}\n",
 	}, "start")
 	said := fmt.Sprint(problems(w.fail()))
-	for _, part := range []string{"registry.example.com", "${secret.registry}", "opens no secrets", "docker-credential-test", "broken.example.com"} {
+	for _, part := range []string{"registry.example.com", "${secret.registry}", "no key opens it", "docker-credential-test", "broken.example.com"} {
 		if !strings.Contains(said, part) {
 			t.Errorf("%s does not say %s", said, part)
 		}

@@ -54,6 +54,8 @@ type task struct {
 	supersedeOnce stdsync.Once
 	// begun says that the host was worked on, and looked that it has answered.
 	begun, looked bool
+	// secrets are those of the host; nil when its containers use none.
+	secrets *hostSecrets
 	// outcome is what is to be recorded.
 	outcome
 }
@@ -187,6 +189,7 @@ func (c *cycle) end(h *HostResult) {
 			c.settle(h)
 		}
 	}
+	h.secrets.forget()
 	t := &c.tasks
 	t.mu.Lock()
 	h.memory.running = nil
