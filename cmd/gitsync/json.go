@@ -54,8 +54,10 @@ type hostPlanJSON struct {
 	Changes []container.Change `json:"changes"`
 	Steps   []container.Step   `json:"steps"`
 	// Drift is what differs without a commit, whether or not the steps put it right.
-	Drift   []driftedJSON `json:"drift,omitempty"`
-	Origins []originJSON  `json:"origins,omitempty"`
+	Drift []driftedJSON `json:"drift,omitempty"`
+	// Renewed are secrets that were encrypted anew with the same values.
+	Renewed []string     `json:"renewed,omitempty"`
+	Origins []originJSON `json:"origins,omitempty"`
 }
 
 // mistakeJSON is a line of gitsync validate --output json.
@@ -109,7 +111,7 @@ func (p *jsonPrinter) plan(r *sync.Result) error {
 		doc.Commit = string(r.Commit.Hash)
 	}
 	for _, h := range r.Hosts {
-		host := hostPlanJSON{Host: h.Name, Changes: []container.Change{}, Steps: []container.Step{}}
+		host := hostPlanJSON{Host: h.Name, Changes: []container.Change{}, Steps: []container.Step{}, Renewed: h.Renewed()}
 		if h.Err != nil {
 			host.Error = h.Err.Error()
 		}

@@ -17,17 +17,17 @@ func (s *settings) newLogger(stderr *os.File) (zerolog.Logger, error) {
 	t := newTerminal(stderr)
 	switch s.logFormat {
 	case "json":
-		return zerolog.New(escaped{stderr}).Level(level).With().Timestamp().Logger(), nil
+		return zerolog.New(redacting{escaped{stderr}, s.redactor}).Level(level).With().Timestamp().Logger(), nil
 	case "auto":
 		if !t.tty {
-			return zerolog.New(escaped{stderr}).Level(level).With().Timestamp().Logger(), nil
+			return zerolog.New(redacting{escaped{stderr}, s.redactor}).Level(level).With().Timestamp().Logger(), nil
 		}
 	case "text":
 	default:
 		return zerolog.Nop(), fmt.Errorf("--log-format %q: write text, json or auto", s.logFormat)
 	}
 	console := zerolog.ConsoleWriter{
-		Out: inert{stderr}, NoColor: !t.color, TimeFormat: time.TimeOnly,
+		Out: redacting{inert{stderr}, s.redactor}, NoColor: !t.color, TimeFormat: time.TimeOnly,
 		// The library prints messages as they are.
 		FormatMessage: func(message any) string {
 			if message == nil {

@@ -12,6 +12,8 @@ import (
 	"syscall"
 	// Time zones of --schedule are known on machines without a tz database too.
 	_ "time/tzdata"
+
+	"github.com/gitsync/gitsync/secret"
 )
 
 // version is stamped by the Makefile.
@@ -28,7 +30,8 @@ func Main(args []string, stdout, stderr *os.File) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop)
-	root := newRootCommand(stdout, stderr)
+	redactor := &secret.Redactor{}
+	root := newRootCommand(stdout, stderr, redactor)
 	root.SetArgs(args)
-	return exitCode(root.ExecuteContext(ctx), newTerminal(stderr))
+	return exitCode(root.ExecuteContext(ctx), newTerminal(stderr).without(redactor))
 }

@@ -71,6 +71,9 @@ func (t *textPrinter) hostPlan(b *strings.Builder, h *sync.HostResult) {
 			fmt.Fprintf(b, "  %s\n", t.dim(fmt.Sprintf("%4d. %s", i+1, clean(s.String()))))
 		}
 	}
+	for _, name := range h.Renewed() {
+		fmt.Fprintf(b, "  %s\n", t.dim("secret "+clean(name)+" was encrypted anew, and its value is the same: nothing is to be done for it"))
+	}
 	t.origins(b, h)
 }
 

@@ -6,6 +6,8 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
+
+	"github.com/gitsync/gitsync/secret"
 )
 
 // Exit codes.
@@ -33,8 +35,8 @@ func exitCode(err error, t *terminal) int {
 	return exitError
 }
 
-func newRootCommand(stdout, stderr *os.File) *cobra.Command {
-	s := &settings{}
+func newRootCommand(stdout, stderr *os.File, redactor *secret.Redactor) *cobra.Command {
+	s := &settings{redactor: redactor}
 	root := &cobra.Command{
 		Use:   "gitsync",
 		Short: "GitOps for plain Docker hosts",

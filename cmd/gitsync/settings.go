@@ -8,6 +8,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"sigs.k8s.io/yaml"
+
+	"github.com/gitsync/gitsync/secret"
 )
 
 // settings holds the values of all flags. A command uses those that it has added.
@@ -40,6 +42,9 @@ type settings struct {
 	local, agent  bool
 	verify        verifySettings
 	parallel      int
+
+	secrets  secretOptions
+	redactor *secret.Redactor
 }
 
 const (
@@ -69,6 +74,7 @@ func (s *settings) addRepoFlags(f *pflag.FlagSet) {
 	f.StringVar(&s.gitKnownHosts, "git-known-hosts", "", "known_hosts `FILE` for ssh remotes (default ~/.ssh/known_hosts)")
 	f.StringVar(&s.gitCAFile, "git-ca-file", "", "PEM `FILE` with certificate authorities to trust for https remotes, besides the system's")
 	s.verify.addFlags(f)
+	s.secrets.addFlags(f)
 	s.addHostFlags(f)
 }
 

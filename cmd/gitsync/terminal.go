@@ -20,6 +20,8 @@ import (
 	"strings"
 
 	"golang.org/x/term"
+
+	"github.com/gitsync/gitsync/secret"
 )
 
 type terminal struct {
@@ -31,6 +33,25 @@ type terminal struct {
 func newTerminal(f *os.File) *terminal {
 	tty := term.IsTerminal(int(f.Fd()))
 	return &terminal{out: inert{f}, tty: tty, color: tty && os.Getenv("NO_COLOR") == ""}
+}
+
+// without returns the terminal with secrets taken out of what is printed.
+func (t *terminal) without(r *secret.Redactor) *terminal {
+	t.out = redacting{t.out, r}
+	return t
+}
+
+// redacting takes secrets out of texts that are written as a whole.
+type redacting struct {
+	out      io.Writer
+	redactor *secret.Redactor
+}
+
+func (r redacting) Write(p []byte) (int, error) {
+	if _, err := io.WriteString(r.out, r.redactor.Redact(string(p))); err != nil {
+		return 0, err
+	}
+	return len(p), nil
 }
 
 // hinted is an error with a line that says what to do.

@@ -15,11 +15,13 @@ import (
 
 func newValidateCommand() *cobra.Command {
 	var output, policyFile string
+	var secrets secretOptions
 	cmd := &cobra.Command{
 		Use:   "validate [DIR]",
 		Short: "Check the files of a repo",
 		Long: `validate reads hosts/*/ in DIR (default: the current directory) as run would, and
-prints every mistake as file:line:column. It needs neither Docker nor a network.
+prints every mistake as file:line:column. It needs neither Docker, nor a network,
+nor the keys of secrets.
 
 What the policy of the agent denies is a mistake too: that of --policy, or else the
 default profile.
@@ -36,15 +38,16 @@ EXIT STATUS
 			if len(args) == 1 {
 				dir = args[0]
 			}
-			return runValidate(cmd.Context(), dir, output, policyFile, os.Stdout)
+			return runValidate(cmd.Context(), dir, output, policyFile, secrets, os.Stdout)
 		},
 	}
 	addOutputFlag(cmd, &output)
 	addPolicyFlag(cmd.Flags(), &policyFile)
+	secrets.addFileFlag(cmd.Flags())
 	return cmd
 }
 
-func runValidate(ctx context.Context, dir, output, policyFile string, stdout *os.File) error {
+func runValidate(ctx context.Context, dir, output, policyFile string, secrets secretOptions, stdout *os.File) error {
 	if output != "text" && output != "json" {
 		return fmt.Errorf("--output %q: write text or json", output)
 	}
@@ -57,7 +60,13 @@ func runValidate(ctx context.Context, dir, output, policyFile string, stdout *os
 	if err != nil {
 		return err
 	}
-	repo, err := layout.NewLoader(sync.PolicyCheck(p)).Load(ctx, os.DirFS(dir), layout.Options{DockerHost: (&docker.Config{}).GetAddress()})
+	external, err := secrets.external()
+	if err != nil {
+		return err
+	}
+	repo, err := layout.NewLoader(sync.PolicyCheck(p)).Load(ctx, os.DirFS(dir), layout.Options{
+		DockerHost: (&docker.Config{}).GetAddress(), ExternalSecrets: external.For,
+	})
 	if err != nil {
 		return fmt.Errorf("%s: %w", dir, err)
 	}

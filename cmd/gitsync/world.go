@@ -69,6 +69,17 @@ func (s *settings) openSyncer(path string, keep bool, progress func(runtime.Pull
 		opts.Remote = remote
 		closeRemote = func() { _ = remote.Close() }
 	}
+	if err := s.secrets.addTo(&opts, s.redactor); err != nil {
+		closeRemote()
+		return nil, nil, err
+	}
+	if opts.Remote != nil {
+		var err error
+		if opts.SecretKey, err = secretKey(s.repoDir(opts.Remote), keep); err != nil {
+			closeRemote()
+			return nil, nil, err
+		}
+	}
 	if keep {
 		opts.DataDir = s.repoDir(opts.Remote)
 	}
