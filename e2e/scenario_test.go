@@ -150,7 +150,7 @@ var binary = stdsync.OnceValues(func() (string, error) {
 	}
 	out := filepath.Join(dir, "gitsync")
 	build := exec.Command("go", "build", "-trimpath", "-o", out, "../cmd/gitsync") // as make build does, so that it finds that one's parts
-	build.Env = append(os.Environ(), "CGO_ENABLED=0") // as it is released
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")                              // as it is released
 	output, err := build.CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("build gitsync: %w: %s", err, output)
