@@ -60,6 +60,9 @@ func (s *settings) openSyncer(path string, keep bool, progress func(runtime.Pull
 	if opts.Policy, err = openPolicy(s.policyFile); err != nil {
 		return nil, nil, err
 	}
+	if err := openDataDir(s.data(), keep); err != nil {
+		return nil, nil, err
+	}
 	closeRemote := func() {}
 	if s.repo != "" || path == "" {
 		remote, err := s.openRemote()
