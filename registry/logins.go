@@ -29,7 +29,8 @@ type Login struct {
 // it is written. The error must not hold the value.
 type Resolver func(ctx context.Context, host, reference string) (string, error)
 
-var secretReference = regexp.MustCompile(`^\$\{secret\.[a-zA-Z_][a-zA-Z0-9_.-]{0,127}\}$`)
+// secretReference is ${secret. and what the package secret takes as a name.
+var secretReference = regexp.MustCompile(`^\$\{secret\.[a-zA-Z_][a-zA-Z0-9_-]{0,127}(\.[a-zA-Z0-9_][a-zA-Z0-9_-]{0,127}){0,7}\}$`)
 
 // IsSecretReference says whether a text is a reference to a secret, and nothing else.
 func IsSecretReference(text string) bool { return secretReference.MatchString(text) }

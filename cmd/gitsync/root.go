@@ -63,7 +63,7 @@ Results go to stdout, logs to stderr.`,
 	root.SetErr(stderr)
 	s.addGlobalFlags(root.PersistentFlags())
 	root.AddCommand(
-		newRunCommand(s), newApplyCommand(s), newRetryCommand(s), newPlanCommand(s), newValidateCommand(), newStatusCommand(s),
+		newRunCommand(s), newApplyCommand(s), newRetryCommand(s), newPlanCommand(s), newValidateCommand(), newPinCommand(s), newStatusCommand(s),
 		newDriftCommand(s), newSuspendCommand(s), newResumeCommand(s),
 		newHistoryCommand(s), newRenderCommand(s), newForgetCommand(s), newInitCommand(), newDemoCommand(), newDemoServeCommand(), newVersionCommand(),
 	)

@@ -11,6 +11,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/gitsync/gitsync/container/types"
+	"github.com/gitsync/gitsync/internal/registrytest"
 	"github.com/gitsync/gitsync/runtime/memory"
 )
 
@@ -25,11 +26,13 @@ func TestMain(m *testing.M) {
 // TestScripts runs the command as a user does. Each script is headed by what it
 // locks.
 func TestScripts(t *testing.T) {
+	images := registrytest.Serve(t, registrytest.Options{Username: "ci", Password: "hunter2"})
+	digest := images.Push(t, "team/app:1")
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		UpdateScripts:       *update,
 		RequireExplicitExec: true,
-		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"byhand": byHand, "steady": steady},
+		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"byhand": byHand, "steady": steady, "envsubst": envSubst},
 		Setup: func(env *testscript.Env) error {
 			// Commits have the same hashes in each run.
 			env.Vars = append(env.Vars,
@@ -37,6 +40,7 @@ func TestScripts(t *testing.T) {
 				"GIT_AUTHOR_NAME=tester", "GIT_AUTHOR_EMAIL=tester@example.com", "GIT_AUTHOR_DATE=2026-01-02T03:04:05Z",
 				"GIT_COMMITTER_NAME=tester", "GIT_COMMITTER_EMAIL=tester@example.com", "GIT_COMMITTER_DATE=2026-01-02T03:04:05Z",
 				"GITSYNC_RUNTIME=memory", "GITSYNC_DATA_DIR="+env.WorkDir+"/data", "GITSYNC_REPO="+env.WorkDir+"/infra", "TZ=UTC", "USER=kim",
+				"REGISTRY="+images.Address, "DIGEST="+digest,
 			)
 			return nil
 		},
@@ -96,4 +100,12 @@ func steady(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	text := told.ReplaceAllString(strings.ReplaceAll(ts.ReadFile(args[0]), "@"+machine, "@HERE"), "TIME")
 	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(text), 0o644))
+}
+
+// envSubst is a command of scripts, "envsubst FILE": it replaces variables in the file.
+func envSubst(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: envsubst FILE")
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(os.Expand(ts.ReadFile(args[0]), ts.Getenv)), 0o644))
 }

@@ -51,6 +51,8 @@ var mayImport = map[string][]string{
 	},
 	"state": {"container", "container/types", "gitrepo", "internal/yamlout", "trust"},
 
+	"pin": {"layout"},
+
 	"report":        {"report/forge"},
 	"report/forge":  {},
 	"report/notify": {},
@@ -65,7 +67,7 @@ var mayImport = map[string][]string{
 		"container", "container/types", "examples", "runtime", "runtime/docker", "runtime/memory",
 	},
 	"cmd/gitsync": {
-		"container", "container/types", "examples", "gitrepo", "gitrepo/signature", "host", "host/direct", "host/ssh", "internal/demo", "layout", "policy",
+		"container", "container/types", "examples", "gitrepo", "gitrepo/signature", "host", "host/direct", "host/ssh", "internal/demo", "layout", "pin", "policy",
 		"registry", "registry/dockerconfig", "report", "report/forge", "report/notify", "runtime", "runtime/docker", "runtime/memory", "secret", "secret/unlock", "server", "state", "sync", "trust",
 	},
 
@@ -98,7 +100,7 @@ var onlyIn = map[string][]string{
 	"github.com/robfig/cron/v3":                   {"sync"},
 	"github.com/nicholas-fedor/shoutrrr":          {"report/notify"},
 	"github.com/google/go-cmp":                    {"runtime/runtimetest"},
-	"github.com/google/go-containerregistry":      {"internal/registrytest"},
+	"github.com/google/go-containerregistry":      {"registry", "internal/registrytest"},
 	"github.com/rogpeppe/go-internal":             {},
 	"go.uber.org/goleak":                          {"runtime/runtimetest"},
 }

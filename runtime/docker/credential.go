@@ -1,10 +1,7 @@
 package docker
 
 import (
-	"errors"
 	"fmt"
-	"strings"
-	"unicode"
 
 	dockerregistry "github.com/docker/docker/api/types/registry"
 
@@ -32,44 +29,8 @@ func encodeCredential(ref string, c registry.Credential) (string, error) {
 	})
 }
 
-// maxPullError bounds what is said of a pull that failed: the registry writes it.
-const maxPullError = 1000
-
 // pullError says which image could not be pulled. The engine passes on what the registry
-// answered, and a registry may answer with anything, even with what it was sent: the
-// credential is taken out, what could steer a terminal too, and the length is bounded.
+// answered.
 func pullError(ref string, c registry.Credential, err error) error {
-	text := printable(c.Redact(err.Error()))
-	if text != err.Error() {
-		err = foreign{text, err}
-	}
-	return fmt.Errorf("pull %s: %w", ref, err)
-}
-
-// foreign is an error whose text was cleaned. The original is not to be had, since it
-// would print what was taken out; what it is can be asked.
-type foreign struct {
-	text  string
-	cause error
-}
-
-func (f foreign) Error() string { return f.text }
-
-func (f foreign) Is(target error) bool { return errors.Is(f.cause, target) }
-
-// printable bounds a text, and replaces what does not print.
-func printable(text string) string {
-	text = strings.Map(func(r rune) rune {
-		if r == '\n' || r == '\t' {
-			return ' '
-		}
-		if !unicode.IsPrint(r) {
-			return '\ufffd'
-		}
-		return r
-	}, text)
-	if runes := []rune(text); len(runes) > maxPullError {
-		text = string(runes[:maxPullError]) + "…"
-	}
-	return text
+	return fmt.Errorf("pull %s: %w", ref, c.CleanError(err))
 }
