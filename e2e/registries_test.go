@@ -28,19 +28,11 @@ func TestAPinnedImageOfAPrivateRegistryIsDeployed(t *testing.T) {
 	})
 	// Before the image.
 	dockertest.RemoveLabelled(t, s.engine, map[string]string{container.LabelHost: s.name})
-	for name, content := range map[string]string{
+	s.write(map[string]string{
 		"docker-credential-test":               "#!/bin/sh\necho '{\"Username\": \"ci\", \"Secret\": \"" + password + "\"}'\n",
 		"config.json":                          `{"credHelpers": {"` + server.Address + `": "test"}}`,
 		"hosts/" + s.name + "/containers.yaml": "containers:\n  " + s.name + ":\n    image: " + server.Address + "/" + image + ":1 # ours\n    update: {monitor: 100ms}\n",
-	} {
-		file := filepath.Join(s.dir, name)
-		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(file, []byte(content), 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
+	})
 	s.env = append(s.env, "PATH="+s.dir+":"+os.Getenv("PATH"), "GITSYNC_DOCKER_CONFIG="+filepath.Join(s.dir, "config.json"))
 
 	flags := s.args
@@ -77,5 +69,19 @@ func TestAPinnedImageOfAPrivateRegistryIsDeployed(t *testing.T) {
 	output += s.repo.Show("gitsync/state", "hosts/"+s.name+"/state.yaml")
 	if strings.Contains(output, password) {
 		t.Error("the password is in the log or the record")
+	}
+}
+
+// write puts files that may be executed into the scenario's directory.
+func (s *scenario) write(files map[string]string) {
+	s.t.Helper()
+	for name, content := range files {
+		file := filepath.Join(s.dir, name)
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			s.t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(content), 0o755); err != nil {
+			s.t.Fatal(err)
+		}
 	}
 }
