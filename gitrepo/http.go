@@ -16,6 +16,8 @@ import (
 const (
 	// maxAnswer bounds what a server may send where no pack is expected.
 	maxAnswer = 64 << 20
+	// maxError bounds the page that comes with an error, which nobody reads.
+	maxError = 64 << 10
 	// maxPack bounds a pack.
 	maxPack = 1 << 30
 )
@@ -66,7 +68,9 @@ func (b *bounded) RoundTrip(request *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	limit := int64(maxAnswer)
-	if strings.HasSuffix(request.URL.Path, "/git-upload-pack") {
+	if response.StatusCode >= http.StatusMultipleChoices {
+		limit = maxError
+	} else if strings.HasSuffix(request.URL.Path, "/git-upload-pack") {
 		limit = maxPack
 	}
 	response.Body = &limited{ReadCloser: response.Body, left: limit}
