@@ -218,7 +218,7 @@ func (d *Deployment) each(work func(*machine) error) error {
 	group.SetLimit(maxMachines)
 	for i, m := range d.machines {
 		group.Go(func() error {
-			errs[i] = panics.Catch(func() error { return work(m) })
+			errs[i] = m.redact(panics.Catch(func() error { return work(m) }))
 			return nil
 		})
 	}

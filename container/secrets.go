@@ -127,10 +127,25 @@ func secretCauses(from, to *HostConfiguredContainer) []Cause {
 	uses := to.SecretUses()
 	for _, name := range sortedKeys(is) {
 		if before, known := was[name]; known && before != is[name] {
-			causes = append(causes, cause("secrets."+name, "secret %s changed (used by %s)", name, strings.Join(uses[name], ", ")))
+			causes = append(causes, cause("secrets."+name, "secret %s changed (used by %s)", name, places(uses[name])))
 		}
 	}
 	return causes
+}
+
+// places names fields for people: secret files by where the container has them.
+func places(fields []string) string {
+	var names []string
+	for _, field := range fields {
+		if inDir, ok := strings.CutPrefix(field, "configFiles."+SecretDir+"/"); ok {
+			// Below it are the host's name, the container's, and the path in the container.
+			if parts := strings.SplitN(inDir, "/", 3); len(parts) == 3 {
+				field = "secretFiles./" + parts[2]
+			}
+		}
+		names = append(names, field)
+	}
+	return strings.Join(names, ", ")
 }
 
 // open returns the container with the values in the place of the references: the

@@ -116,7 +116,7 @@ func (s *Syncer) Plan(ctx context.Context) *Result {
 
 func (c *cycle) run(ctx context.Context, steps ...step) {
 	for _, s := range steps {
-		err := panics.Catch(func() error { return s.run(ctx) })
+		err := c.redact(panics.Catch(func() error { return s.run(ctx) }))
 		logPanic(ctx, "", err)
 		if err != nil {
 			c.result.Err = err

@@ -229,6 +229,26 @@ func (c *cycle) registryPassword(h *HostResult) registry.Resolver {
 	}
 }
 
+// redact returns an error without secrets, which is one as the given one is.
+func (c *cycle) redact(err error) error {
+	if err == nil || c.opts.Secrets == nil {
+		return err
+	}
+	if text := c.opts.Secrets.Redact(err.Error()); text != err.Error() {
+		return &redacted{text, err}
+	}
+	return err
+}
+
+// redacted is an error whose text held a secret.
+type redacted struct {
+	text string
+	err  error
+}
+
+func (r *redacted) Error() string { return r.text }
+func (r *redacted) Unwrap() error { return r.err }
+
 // Renewed are the secrets of the host that were encrypted anew since the last deployment,
 // and whose values are the same: nothing is to be done for them.
 func (h *HostResult) Renewed() []string {

@@ -110,7 +110,7 @@ func (c *cycle) start(ctx context.Context, h *HostResult, steps []hostStep) {
 
 // runStep does a step for a host. A panic in it is the host's trouble alone.
 func (c *cycle) runStep(ctx context.Context, h *HostResult, s hostStep) error {
-	err := panics.Catch(func() error { return s.run(ctx, h) })
+	err := c.redact(panics.Catch(func() error { return s.run(ctx, h) }))
 	logPanic(ctx, h.Name, err)
 	var broken *panics.Error
 	if errors.As(err, &broken) {

@@ -37,7 +37,7 @@ import (
 )
 
 func main() {
-	if len(os.Args) == 2 && os.Args[1] == "check" {
+	if len(os.Args) > 1 && os.Args[1] == "check" {
 		os.Exit(check())
 	}
 	fmt.Println("probe", strings.Join(os.Args[1:], " "))
