@@ -29,7 +29,7 @@ type Secrets interface {
 
 // SecretDir is where files with secrets are on hosts: in memory. Below it each container
 // has a directory, by the names of the host and the container.
-const SecretDir = "/run/gitsync"
+const SecretDir = "/run/gitsync" //nolint:gosec // It is a directory.
 
 // ErrNoSecrets means that a container refers to secrets, and nothing was given that opens
 // them.

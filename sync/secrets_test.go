@@ -1,6 +1,7 @@
 package sync_test
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -8,8 +9,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gitsync/gitsync/container"
 	"github.com/gitsync/gitsync/container/types"
+	"github.com/gitsync/gitsync/host"
 	"github.com/gitsync/gitsync/internal/secrettest"
+	"github.com/gitsync/gitsync/runtime"
+	"github.com/gitsync/gitsync/runtime/runtimetest"
 	"github.com/gitsync/gitsync/secret"
 	"github.com/gitsync/gitsync/secret/unlock"
 	"github.com/gitsync/gitsync/sync"
@@ -406,4 +411,32 @@ func TestMistakesWithSecrets(t *testing.T) {
 			}
 		})
 	}
+}
+
+// talkative panics with all that it was given.
+type talkative struct{ runtimetest.Full }
+
+func (talkative) Create(_ context.Context, config *types.ContainerConfig) (string, error) {
+	panic(fmt.Sprintf("%+v", *config))
+}
+
+func TestAPanicTellsNoSecret(t *testing.T) {
+	v := newVault(t)
+	v.commit(map[string]string{web1: secretive, secretsYAML: v.secrets("db: hunter2-hunter2\ntoken: t0ken-t0ken\n")}, "start")
+	v.opts.Connector = func(context.Context, host.Host, container.RuntimeConfig) (runtime.Runtime, func(), error) {
+		return talkative{v.watched}, func() {}, nil
+	}
+	v.restart()
+	r := v.fail()
+	said := fmt.Sprint(problems(r))
+	for _, h := range r.Hosts {
+		said += fmt.Sprintf("%+v", h.Plan)
+	}
+	if !strings.Contains(said, "panic: ") || !strings.Contains(said, secret.Redacted) {
+		t.Errorf("the panic is not told: %s", said)
+	}
+	if strings.Contains(said, "hunter2") || strings.Contains(said, "t0ken") {
+		t.Errorf("the panic tells a secret: %s", said)
+	}
+	v.nowhere("hunter2", "t0ken")
 }

@@ -68,7 +68,7 @@ func run(ctx context.Context, source secret.Source) (string, error) {
 	timeout := cmp.Or(source.Timeout, secret.DefaultTimeout)
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	command := exec.CommandContext(ctx, source.Exec[0], source.Exec[1:]...) //nolint:gosec // The agent's own configuration names it.
+	command := exec.CommandContext(ctx, source.Exec[0], source.Exec[1:]...)
 	// A child that it leaves behind must not keep us waiting.
 	command.WaitDelay = time.Second
 	out := &bounded{limit: secret.MaxFileBytes}
