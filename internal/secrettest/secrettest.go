@@ -3,7 +3,9 @@ package secrettest
 import (
 	"bytes"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,6 +17,7 @@ import (
 	"github.com/getsops/sops/v3/config"
 	"github.com/getsops/sops/v3/keys"
 	"github.com/getsops/sops/v3/keyservice"
+	"github.com/getsops/sops/v3/pgp"
 	sopsyaml "github.com/getsops/sops/v3/stores/yaml"
 )
 
@@ -114,4 +117,44 @@ func SOPSWith(t testing.TB, clear string, metadata sops.Metadata) []byte {
 		t.Fatal(err)
 	}
 	return data
+}
+
+// NewPGPKey makes a PGP key in a directory of the test, which $GNUPGHOME names until the
+// test ends, and returns its fingerprint.
+func NewPGPKey(t *testing.T) string {
+	t.Helper()
+	// The agent's socket is in it, whose path must be short.
+	home, err := os.MkdirTemp("", "gpg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("GNUPGHOME", home)
+	t.Cleanup(func() {
+		_ = exec.Command("gpgconf", "--homedir", home, "--kill", "all").Run()
+		_ = os.RemoveAll(home)
+	})
+	gpg := func(args ...string) string {
+		t.Helper()
+		cmd := exec.CommandContext(t.Context(), "gpg", append([]string{"--batch", "--homedir", home, "--passphrase", "", "--pinentry-mode", "loopback"}, args...)...)
+		output, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("gpg %v: %v: %s", args, err, output)
+		}
+		return string(output)
+	}
+	gpg("--quick-generate-key", "gitsync test <test@example.com>", "default", "default", "never")
+	for line := range strings.Lines(gpg("--with-colons", "--list-secret-keys")) {
+		if fields := strings.Split(line, ":"); fields[0] == "fpr" {
+			return fields[9]
+		}
+	}
+	t.Fatal("gpg lists no key")
+	return ""
+}
+
+// SOPSForPGP encrypts a YAML file for a PGP key.
+func SOPSForPGP(t testing.TB, clear, fingerprint string) []byte {
+	t.Helper()
+	group := sops.KeyGroup{keys.MasterKey(pgp.NewMasterKeyFromFingerprint(fingerprint))}
+	return SOPSWith(t, clear, sops.Metadata{KeyGroups: []sops.KeyGroup{group}, Version: "3.13.3", UnencryptedSuffix: "_unencrypted"})
 }

@@ -62,6 +62,17 @@ func TestSecretsOfASOPSFileAreOpened(t *testing.T) {
 	}
 }
 
+func TestSecretsForAPGPKeyAreOpened(t *testing.T) {
+	s := sealed(t, secrettest.SOPSForPGP(t, clear, secrettest.NewPGPKey(t)))
+	values, err := opener(t, unlock.Options{}).Open(t.Context(), "web1", s, []string{"token"})
+	if err != nil || values["token"] != "abcdef" {
+		t.Errorf("got %q, %v", values["token"], err)
+	}
+	if _, err := opener(t, unlock.Options{Kinds: []string{"age"}}).Open(t.Context(), "web1", s, []string{"token"}); err == nil {
+		t.Error("a key was used whose kind is not allowed")
+	}
+}
+
 func TestFilesOfAgeAreOpened(t *testing.T) {
 	key := secrettest.NewKey(t)
 	content := "-----BEGIN KEY-----\n\x00binary\n"
