@@ -22,6 +22,12 @@ const StatusUnknown = "unknown"
 type Containers struct {
 	// PreviousState is what was deployed last. Persist it after each deploy.
 	PreviousState ContainersState `json:"previousState,omitempty"`
+	// Unconfirmed says that the previous state comes from where others may write. Then it
+	// explains, and decides nothing that the containers' labels do not confirm: nothing is
+	// created or written from it, no machine but those of Machine and the desired state is
+	// connected to, and only what bears the labels of this origin, and the digest of what
+	// was recorded, is removed. It needs an Origin.
+	Unconfirmed bool `json:"-"`
 	// DesiredState is what should run.
 	DesiredState ContainersState `json:"desiredState,omitempty"`
 	// Origin is written on the containers as labels, and finds them again when

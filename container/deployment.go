@@ -56,6 +56,10 @@ func (c *Containers) Deployment() (*Deployment, error) {
 	}
 	for _, key := range sortedKeys(c.PreviousState) {
 		previous := c.PreviousState[key]
+		if c.Unconfirmed && !d.has(previous.machine()) {
+			// A forged record must not send us, and our keys, anywhere.
+			continue
+		}
 		m := d.at(previous.machine())
 		recordedAs := key
 		if want, ok := c.DesiredState[key]; ok && want.machine().address() != previous.machine().address() {
@@ -79,11 +83,19 @@ func (c *Containers) Deployment() (*Deployment, error) {
 // holdBack makes what was deployed the desired state of containers whose update
 // waits for its next try. One that was never deployed is left alone.
 func (m *machine) holdBack() {
+	if m.options.Unconfirmed {
+		return
+	}
 	for key := range m.options.Held {
 		if previous, desired := m.previous[key], m.desired[key]; previous != nil && desired != nil {
 			m.desired[key] = previous.clone()
 		}
 	}
+}
+
+// has says whether a machine is among those that are looked at.
+func (d *Deployment) has(where Machine) bool {
+	return slices.ContainsFunc(d.machines, func(m *machine) bool { return m.address() == where.address() })
 }
 
 // guardMove keeps a protected container where it is.
@@ -111,7 +123,7 @@ func (d *Deployment) at(where Machine) *machine {
 		previous: ContainersState{}, desired: ContainersState{}, state: ContainersState{},
 		parallel: d.source.Parallel, superseded: d.source.Superseded, secrets: d.source.Secrets,
 		options: PlanOptions{PruneLimit: d.source.PruneLimit, Held: d.source.Held, Blocked: d.source.Blocked, Denied: d.source.Denied, Moves: d.source.Moves,
-			Patient: d.source.Patient, Suspended: d.source.Suspended, Fights: d.source.Fights, Drift: d.source.Drift, RepairNow: d.source.RepairNow},
+			Patient: d.source.Patient, Suspended: d.source.Suspended, Fights: d.source.Fights, Drift: d.source.Drift, RepairNow: d.source.RepairNow, Unconfirmed: d.source.Unconfirmed},
 	}
 	if m.parallel <= 0 {
 		m.parallel = defaultParallel

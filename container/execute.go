@@ -92,7 +92,9 @@ func (m *machine) deploy(ctx context.Context) error {
 	m.checked = false
 	// What a look found in a config file is no record of what was deployed.
 	for key, c := range m.state {
-		if recorded := m.previous[key]; recorded != nil {
+		if m.options.Unconfirmed {
+			c.ConfigFiles = m.agreedFiles(key)
+		} else if recorded := m.previous[key]; recorded != nil {
 			c.ConfigFiles = maps.Clone(recorded.ConfigFiles)
 		}
 	}

@@ -72,7 +72,14 @@ func (m *machine) lookWith(ctx context.Context, rt runtime.Runtime, opts CheckOp
 	if err != nil {
 		return err
 	}
-	m.current = makeCurrent(rows, m.origin, m.previous, m.desired)
+	known := m.previous
+	if m.options.Unconfirmed {
+		known = withoutIDs(m.previous)
+	}
+	m.current = makeCurrent(rows, m.origin, known, m.desired)
+	if m.options.Unconfirmed {
+		m.confirm()
+	}
 	if err := m.lookForNames(ctx, rt); err != nil {
 		return err
 	}

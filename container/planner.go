@@ -34,6 +34,8 @@ type PlanOptions struct {
 	Fights map[string]string
 	// Drift is the policy for containers with our labels that nothing explains.
 	Drift *DriftPolicy
+	// Unconfirmed is that of [Containers].
+	Unconfirmed bool
 	// RepairNow puts drift right that is only to be reported, or fought about.
 	RepairNow bool
 }

@@ -91,7 +91,7 @@ func (d *decision) knownReady(main *types.ContainerSummary) bool {
 	if d.desired.oneShot() && main.Status == types.StatusExited && strings.HasPrefix(main.Detail, "Exited (0)") {
 		return true
 	}
-	return running(main) && d.previous != nil && !d.previous.ReadyPending &&
+	return running(main) && d.previous != nil && !d.opts.Unconfirmed && !d.previous.ReadyPending &&
 		d.previous.Container.Status.Exists() && d.previous.Container.Status.ID == main.ID
 }
 
@@ -116,7 +116,7 @@ func (d *decision) startAgain(row *types.ContainerSummary, name string) {
 // recordedFiles puts the config files of an old container back, where the record is
 // about that container.
 func (d *decision) recordedFiles(old *types.ContainerSummary) []Step {
-	if d.previous == nil || len(d.previous.ConfigFiles) == 0 || d.previous.SpecDigest() != old.Labels[LabelSpec] {
+	if d.opts.Unconfirmed || d.previous == nil || len(d.previous.ConfigFiles) == 0 || d.previous.SpecDigest() != old.Labels[LabelSpec] {
 		return nil
 	}
 	return []Step{{Action: ActionFiles, Container: d.key, Paths: sortedKeys(d.previous.ConfigFiles), Recorded: true}}

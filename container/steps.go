@@ -403,7 +403,7 @@ func (e *executor) writeFiles(ctx context.Context, s Step) (undo, error) {
 // for one with secrets, whose values the record does not have.
 func (e *executor) deployedWith(key, path string) *HostConfiguredContainer {
 	deployed := e.previous[key]
-	if deployed == nil || !has(deployed.ConfigFiles, path) || len(deployed.Secrets) > 0 && secret.Refers(deployed.ConfigFiles[path]) {
+	if e.options.Unconfirmed || deployed == nil || !has(deployed.ConfigFiles, path) || len(deployed.Secrets) > 0 && secret.Refers(deployed.ConfigFiles[path]) {
 		return nil
 	}
 	return deployed
@@ -449,7 +449,7 @@ func (e *executor) restoral(helper *configContainer, files []*types.File) undo {
 // recordedFile says whether the recorded state tells that the file is ours.
 func (e *executor) recordedFile(path string) bool {
 	for _, m := range e.previous {
-		if has(m.ConfigFiles, path) {
+		if !e.options.Unconfirmed && has(m.ConfigFiles, path) {
 			return true
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gitsync/gitsync/gitrepo"
+	"github.com/gitsync/gitsync/trust"
 )
 
 const (
@@ -44,6 +45,9 @@ type Branch struct {
 	tip    gitrepo.Hash
 	tree   *gitrepo.Tree
 	cache  map[string]cached
+	// memory knows which records are confirmed; trustAll believes all.
+	memory   *trust.Memory
+	trustAll bool
 	// suspended are the suspensions that were read, by host.
 	suspended map[string]cachedSuspensions
 	// notBefore is the end of the pause after a lost race: it outlasts a Save that gave up.
@@ -67,7 +71,10 @@ func Open(dir string, remote *gitrepo.Remote, name string, author gitrepo.Signat
 	if err != nil {
 		return nil, fmt.Errorf("open the store of branch %s: %w", name, err)
 	}
-	return &Branch{remote: remote, store: store, name: name, author: author, cache: map[string]cached{}, suspended: map[string]cachedSuspensions{}}, nil
+	memory, err := trust.OpenMemory("", false)
+	return &Branch{
+		remote: remote, store: store, name: name, author: author, cache: map[string]cached{}, suspended: map[string]cachedSuspensions{}, memory: memory,
+	}, err
 }
 
 // Close lets go of the store.
@@ -148,7 +155,7 @@ func (b *Branch) Record(host string) (*Record, error) {
 		return nil, fmt.Errorf("read the record of host %s in branch %s: %w", host, b.name, err)
 	}
 	if c, ok := b.cache[host]; ok && c.blob == blob {
-		return c.record, nil
+		return b.confirmed(host, c.record), nil
 	}
 	data, err := b.tree.ReadFileLimit(path(host), maxRecord)
 	if err != nil {
@@ -158,8 +165,20 @@ func (b *Branch) Record(host string) (*Record, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s:%s: %w", b.name, path(host), err)
 	}
+	record.digest = trust.Digest(data)
 	b.cache[host] = cached{blob, record}
-	return record, nil
+	return b.confirmed(host, record), nil
+}
+
+// confirmed says of a record whether it is confirmed by now.
+func (b *Branch) confirmed(host string, record *Record) *Record {
+	if is := b.trustAll || b.memory.Confirmed(host, record.digest); is != record.Confirmed {
+		changed := *record
+		changed.Confirmed = is
+		record = &changed
+		b.cache[host] = cached{b.cache[host].blob, record}
+	}
+	return record
 }
 
 // Save commits the given records (nil removes one) in a single commit, and pushes
@@ -168,7 +187,20 @@ func (b *Branch) Record(host string) (*Record, error) {
 // Errors: those of [gitrepo.Store.Push]; a lost race is run again until the context is
 // done, which is [gitrepo.ErrRaceLost] then.
 func (b *Branch) Save(ctx context.Context, records map[string]*Record, entry Entry) error {
-	return b.save(ctx, entry, func() (map[string][]byte, error) { return b.files(records) })
+	digests := map[string]string{}
+	err := b.save(ctx, entry, func() (map[string][]byte, error) {
+		files, err := b.files(records)
+		for host, record := range records {
+			if digests[host] = ""; record != nil && record.Confirmed {
+				digests[host] = trust.Digest(files[path(host)])
+			}
+		}
+		return files, err
+	})
+	if err != nil {
+		return err
+	}
+	return b.memory.Confirm(digests)
 }
 
 // save commits and pushes changed files, which are asked for again after a lost race.

@@ -47,6 +47,19 @@ type Record struct {
 	// PreviousState is what runs: each status has only the IDs of the container and its
 	// image, since the record outlives the rest.
 	PreviousState container.ContainersState `json:"previousState,omitempty"`
+
+	// Confirmed says that this gitsync wrote the record, or found that what runs agrees with
+	// it. One that is not is somebody's word: it explains, and decides nothing.
+	Confirmed bool `json:"-"`
+	// digest names the record as it is in the branch; empty for one that is not there.
+	digest string
+}
+
+// AsConfirmed returns the same record as a confirmed one.
+func (r *Record) AsConfirmed() *Record {
+	confirmed := *r
+	confirmed.Confirmed = true
+	return &confirmed
 }
 
 // Origin is where a container was before it moved.

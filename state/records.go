@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/gitsync/gitsync/gitrepo"
+	"github.com/gitsync/gitsync/trust"
 )
 
 // HostInName stands for the name of a host in the name of a state branch: then each
@@ -26,6 +27,9 @@ type Records struct {
 	name   string
 	author gitrepo.Signature
 	refs   gitrepo.Refs
+	// memory knows which records are confirmed; nil for none. trustAll believes all.
+	memory   *trust.Memory
+	trustAll bool
 	// branches are those that were read so far, by name.
 	branches map[string]*Branch
 }
@@ -69,7 +73,35 @@ func (r *Records) open(name string) (*Branch, error) {
 		return nil, err
 	}
 	r.branches[name] = b
+	r.confide(b)
 	return b, nil
+}
+
+// Use takes a memory for which records are confirmed, instead of that of this process
+// alone. With all, each record counts as confirmed.
+func (r *Records) Use(memory *trust.Memory, all bool) {
+	r.memory, r.trustAll = memory, all
+	for _, b := range r.branches {
+		r.confide(b)
+	}
+}
+
+func (r *Records) confide(b *Branch) {
+	if b.trustAll = r.trustAll; r.memory != nil {
+		b.memory = r.memory
+	}
+}
+
+// Confirm remembers that records are right as they are in the branch, by host.
+func (r *Records) Confirm(records map[string]*Record) error {
+	digests := map[string]string{}
+	for host, record := range records {
+		digests[host] = record.digest
+	}
+	if r.memory == nil || len(digests) == 0 {
+		return nil
+	}
+	return r.memory.Confirm(digests)
 }
 
 // Load takes over what the references say. A branch for each host is read when its

@@ -15,8 +15,11 @@ func (c *cycle) check(ctx context.Context, h *HostResult) error {
 		h.Waiting = until
 		return why
 	}
-	if h.waitsForTurn && h.Record == nil || h.Gone && len(h.kept()) == 0 {
+	if h.waitsForTurn && !h.confirmed() || h.Gone && len(h.kept()) == 0 {
 		return nil
+	}
+	if h.Gone && !h.confirmed() && !c.mayLogIn(h) {
+		return c.unconfirmedGone(h)
 	}
 	if c.quiet(h) {
 		return nil
@@ -67,7 +70,7 @@ func (c *cycle) deploymentOf(h *HostResult) *container.Containers {
 		Patient:      c.patient(h),
 		Blocked:      h.blocked,
 		Superseded:   h.superseded,
-		Suspended:    h.suspensions(),
+		Suspended:    h.leftAlone(),
 		Fights:       c.fights(h),
 		Drift:        h.Host.Drift,
 		RepairNow:    c.opts.RepairNow,
@@ -81,7 +84,7 @@ func (c *cycle) deploymentOf(h *HostResult) *container.Containers {
 		containers.Secrets = h.secrets
 	}
 	if h.Record != nil {
-		containers.PreviousState = h.Record.PreviousState
+		containers.PreviousState, containers.Unconfirmed = h.Record.PreviousState, !h.confirmed()
 	}
 	c.keepDown(h, containers)
 	if c.result.Commit != nil {

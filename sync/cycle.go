@@ -20,6 +20,8 @@ type cycle struct {
 	result *Result
 	// hosts are all that take part. Those of the result are the ones that are done.
 	hosts []*HostResult
+	// all are the hosts before those were left out that this cycle does not look at.
+	all []*HostResult
 	// leaveAt is when the cycle ends although hosts are still at work, some patience
 	// later at the earliest; zero means that it waits for all.
 	leaveAt time.Time

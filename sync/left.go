@@ -34,7 +34,7 @@ func (h *HostResult) deployed() container.ContainersState {
 		if was == nil {
 			continue
 		}
-		if !touched[key] && was.Container.Status.Exists() && (!is.Container.Status.Exists() || madeAnew[key]) {
+		if h.confirmed() && !touched[key] && was.Container.Status.Exists() && (!is.Container.Status.Exists() || madeAnew[key]) {
 			is.Container.Status = was.Container.Status
 		}
 		for path, content := range was.ConfigFiles {

@@ -74,6 +74,7 @@ func (c *cycle) load(ctx context.Context) error {
 		return err
 	}
 	c.guardMoves()
+	c.all = slices.Clone(c.hosts)
 	if c.only != nil {
 		c.hosts = slices.DeleteFunc(c.hosts, func(h *HostResult) bool { return !c.only[h.Name] })
 	}

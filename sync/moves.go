@@ -71,7 +71,7 @@ func (c *cycle) findMoves(ctx context.Context, repo *layout.Repo) error {
 			if err != nil {
 				return err
 			}
-			m := move{from: h.Name, to: to.Name, commit: h.Record.SourceCommit, arrived: runsThere(there, key), volumes: storage(h.kept()[key])}
+			m := move{from: h.Name, to: to.Name, commit: h.Record.SourceCommit, arrived: runsThere(there, key) && (there.Confirmed || byName[to.Name] == nil), volumes: storage(h.kept()[key])}
 			h.addMove(key, m)
 			if target := byName[to.Name]; target != nil && !m.arrived {
 				target.addMove(key, m)
@@ -227,6 +227,9 @@ func (h *HostResult) desired() container.ContainersState {
 		return h.kept()
 	}
 	desired := h.Host.Containers
+	if !h.confirmed() {
+		return desired
+	}
 	for key := range h.moving() {
 		// What an earlier task removed meanwhile is not there to be kept.
 		if kept := h.kept()[key]; desired[key] == nil && kept != nil {
@@ -258,7 +261,7 @@ func (h *HostResult) moving() map[string]string {
 // finds out from it when it returns; it holds until a commit is deployed there.
 func (h *HostResult) movedFrom() map[string]state.Origin {
 	from, runs := map[string]state.Origin{}, h.deployment.ToExported().PreviousState
-	if h.Record != nil {
+	if h.confirmed() {
 		maps.Copy(from, h.Record.MovedFrom)
 	}
 	for key, m := range h.moves {

@@ -42,6 +42,8 @@ type Options struct {
 	// Memory is what is known beside Git; by default it is in DataDir. That of Verify must
 	// be the same.
 	Memory *trust.Memory
+	// TrustRecords believes what the state branch says, as if this gitsync had written it.
+	TrustRecords bool
 	// DataDir holds what is fetched. Empty keeps it in memory.
 	DataDir string
 	// Author is written on the commits of the state branch.

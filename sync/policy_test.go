@@ -89,7 +89,8 @@ func TestThePolicyOfTheAgentAllowsMore(t *testing.T) {
 	w.runs("web", "nginx:1.26")
 }
 
-// forge changes the record of a host by hand, and has a new process find it.
+// forge changes the record of a host by hand, and has a new process find it, which believes
+// it: what is denied is so whoever wrote the record.
 func (w *world) forge(host, old, forged string) {
 	w.t.Helper()
 	path := "hosts/" + host + "/state.yaml"
@@ -98,6 +99,7 @@ func (w *world) forge(host, old, forged string) {
 		w.t.Fatalf("the record has no %q:\n%s", old, record)
 	}
 	w.repo.Commit("gitsync/state", map[string]string{path: strings.ReplaceAll(record, old, forged)}, "forged")
+	w.opts.TrustRecords = true
 	w.open(w.repo.Dir)
 }
 

@@ -41,6 +41,9 @@ func (c *cycle) keep(h *HostResult) {
 	if h.changed {
 		c.unsaved[h.Name] = h
 	}
+	if h.confirms {
+		c.found[h.Name] = h.Record
+	}
 }
 
 // record writes the records that changed, in one commit for each commit that was
@@ -48,6 +51,10 @@ func (c *cycle) keep(h *HostResult) {
 // with the next results. It goes on for a while after a cancellation, so that what was
 // done is written down.
 func (c *cycle) record(ctx context.Context) error {
+	if err := c.state.Confirm(c.found); err != nil {
+		return err
+	}
+	clear(c.found)
 	bySource := map[string][]*HostResult{}
 	for _, h := range c.unsaved {
 		source := h.source()
@@ -112,7 +119,7 @@ func (c *cycle) outcomeOf(h *HostResult) outcome {
 	case h.Gone:
 		o.record, o.changed = c.recordOfGone(h, o.failures)
 	case looked:
-		o.record = c.recordOf(h, o.failures)
+		o.record, o.confirms = c.recordOf(h, o.failures)
 		o.changed = o.record != nil
 	case h.Err != nil && h.Waiting.IsZero():
 		o.record = c.recordOfSilent(h)
@@ -121,9 +128,10 @@ func (c *cycle) outcomeOf(h *HostResult) outcome {
 	return o
 }
 
-// recordOf returns the host's new record, or nil when the old one says it all.
-func (c *cycle) recordOf(h *HostResult, failures map[string]state.FailedUpdate) *state.Record {
-	record := &state.Record{
+// recordOf returns the host's new record, or nil when the old one says it all; then it says
+// whether that was found to be right just now.
+func (c *cycle) recordOf(h *HostResult, failures map[string]state.FailedUpdate) (record *state.Record, confirms bool) {
+	record = &state.Record{
 		SourceCommit:  h.source(),
 		Tree:          h.Host.Tree,
 		Agent:         h.Host.Agent,
@@ -135,13 +143,14 @@ func (c *cycle) recordOf(h *HostResult, failures map[string]state.FailedUpdate) 
 		MovedFrom:     h.movedFrom(),
 		Secrets:       h.secrets.toRecord(),
 		PreviousState: h.deployed(),
+		Confirmed:     !c.opts.Offline,
 	}
 	old := h.Record
 	if old == nil {
 		if len(record.PreviousState) == 0 && len(record.Failures) == 0 {
-			return nil
+			return nil, false
 		}
-		return record
+		return record, false
 	}
 	if old.Tree == record.Tree || h.waitsForTurn {
 		// The commit did not touch this host, or not yet: it stays explained by the
@@ -153,9 +162,11 @@ func (c *cycle) recordOf(h *HostResult, failures map[string]state.FailedUpdate) 
 	}
 	// A repair is part of the history, also where it ends in the same state.
 	if old.Same(record) && (h.Err != nil || !changes(h)) {
-		return nil
+		if confirms = c.confirms(h, record); confirms || old.Confirmed {
+			return nil, confirms
+		}
 	}
-	return record
+	return record, false
 }
 
 // withoutHost returns the failures of containers alone.
@@ -181,7 +192,7 @@ func (c *cycle) recordOfSilent(h *HostResult) *state.Record {
 	if told || failures < recordSilence && !c.once || errors.Is(h.Err, context.Canceled) {
 		return nil
 	}
-	record := &state.Record{}
+	record := &state.Record{Confirmed: true}
 	if h.Record != nil {
 		*record = *h.Record
 	}
@@ -207,7 +218,7 @@ func (c *cycle) recordOfGone(h *HostResult, failures map[string]state.FailedUpda
 	case h.deployment == nil && h.Err == nil && h.Waiting.IsZero():
 		return nil, true
 	case h.Checked:
-		record.PreviousState = h.deployment.ToExported().PreviousState
+		record.PreviousState, record.Confirmed = h.deployment.ToExported().PreviousState, true
 		record.Failures, record.Moving = failures, h.moving()
 		if len(record.PreviousState) == 0 && h.Err == nil {
 			return nil, true

@@ -49,7 +49,7 @@ func forgotten(r state.Repairs, now time.Time) bool {
 
 // fights says of which containers drift is not repaired for now, and why.
 func (c *cycle) fights(h *HostResult) map[string]string {
-	if h.Record == nil {
+	if !h.confirmed() {
 		return nil
 	}
 	fights := map[string]string{}
@@ -67,7 +67,7 @@ func (c *cycle) fights(h *HostResult) map[string]string {
 func (c *cycle) repairsOf(h *HostResult, failures map[string]state.FailedUpdate) map[string]state.Repairs {
 	now := c.opts.Now().UTC().Truncate(time.Second)
 	repairs := map[string]state.Repairs{}
-	if h.Record != nil {
+	if h.confirmed() {
 		maps.Copy(repairs, h.Record.Repairs)
 	}
 	maps.DeleteFunc(repairs, func(_ string, r state.Repairs) bool { return forgotten(r, now) })

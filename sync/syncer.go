@@ -34,6 +34,8 @@ type Syncer struct {
 	// changes of these.
 	unsaved    map[string]*HostResult
 	unrecorded map[string][]string
+	// found are records that tasks have found to be right.
+	found map[string]*state.Record
 
 	// fleet is what is known of the hosts, for the reporter.
 	fleet map[string]report.Host
@@ -71,7 +73,7 @@ func New(opts Options) (*Syncer, error) {
 	}
 	s := &Syncer{
 		opts: opts, loader: layout.NewLoader(PolicyCheck(opts.Policy)), connections: newConnections(opts.Connector),
-		hosts: map[string]*memory{}, unsaved: map[string]*HostResult{}, unrecorded: map[string][]string{},
+		hosts: map[string]*memory{}, unsaved: map[string]*HostResult{}, unrecorded: map[string][]string{}, found: map[string]*state.Record{},
 		fleet: map[string]report.Host{}, tasks: newTasks(opts.Parallel), wake: make(chan struct{}, 1),
 	}
 	if opts.Remote == nil {
@@ -87,6 +89,7 @@ func New(opts Options) (*Syncer, error) {
 	if s.state, err = state.OpenRecords(opts.storeDir("state"), opts.Remote, opts.StateBranch, opts.Author); err != nil {
 		return nil, errors.Join(err, s.source.Close())
 	}
+	s.state.Use(s.opts.Memory, s.opts.TrustRecords)
 	return s, nil
 }
 

@@ -68,6 +68,8 @@ type outcome struct {
 	// failures are those of the containers, by key.
 	failures map[string]state.FailedUpdate
 	lines    []string
+	// confirms says that the record is right as it is.
+	confirms bool
 }
 
 func newTask(c *cycle) *task {
@@ -195,8 +197,11 @@ func (c *cycle) end(h *HostResult) {
 	h.memory.running = nil
 	if !c.planOnly {
 		t.finished = append(t.finished, h)
-		if h.changed {
+		switch {
+		case h.changed:
 			t.fresh[h.Name] = h.record
+		case h.confirms:
+			t.fresh[h.Name] = h.Record.AsConfirmed()
 		}
 	}
 	<-h.memory.busy

@@ -237,8 +237,8 @@ func TestTheMemoryOutlivesTheProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	tip := trust.Tip{Commit: "abc", When: then}
-	err = errors.Join(m.Accept("def", then), m.Confirm(map[string][]byte{"web1": []byte("record"), "web2": []byte("x")}),
-		m.Confirm(map[string][]byte{"web2": nil}), m.SetTip("gitsync/state", tip))
+	err = errors.Join(m.Accept("def", then), m.Confirm(map[string]string{"web1": trust.Digest([]byte("record")), "web2": "x"}),
+		m.Confirm(map[string]string{"web2": ""}), m.SetTip("gitsync/state", tip))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -251,8 +251,8 @@ func TestTheMemoryOutlivesTheProcess(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if again.Accepted() != "def" || !again.Confirmed("web1", []byte("record")) || again.Confirmed("web1", []byte("forged")) ||
-			again.Confirmed("web2", []byte("x")) || again.Confirmed("web3", nil) || again.Tip("gitsync/state") != tip {
+		if again.Accepted() != "def" || !again.Confirmed("web1", trust.Digest([]byte("record"))) || again.Confirmed("web1", trust.Digest([]byte("forged"))) ||
+			again.Confirmed("web2", "x") || again.Confirmed("web3", "") || again.Tip("gitsync/state") != tip {
 			t.Error("it forgot, or believes too much")
 		}
 	}

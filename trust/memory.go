@@ -102,22 +102,17 @@ func (m *Memory) Accept(commit gitrepo.Hash, now time.Time) error {
 }
 
 // Confirmed says whether a record is one that this gitsync wrote, or found to be right.
-func (m *Memory) Confirmed(host string, record []byte) bool {
+func (m *Memory) Confirmed(host, digest string) bool {
 	m.mu.Lock()
-	digest := m.know.Records[host]
-	m.mu.Unlock()
-	return digest != "" && digest == digestOf(record)
+	defer m.mu.Unlock()
+	return digest != "" && m.know.Records[host] == digest
 }
 
-// Confirm remembers records, by host; an empty one is forgotten.
-func (m *Memory) Confirm(records map[string][]byte) error {
+// Confirm remembers the digests of records, by host; an empty one is forgotten.
+func (m *Memory) Confirm(digests map[string]string) error {
 	return m.change(func(k *known) bool {
 		changed := false
-		for host, record := range records {
-			digest := digestOf(record)
-			if len(record) == 0 {
-				digest = ""
-			}
+		for host, digest := range digests {
 			if k.Records[host] == digest {
 				continue
 			}
@@ -154,7 +149,8 @@ func (m *Memory) SetTip(branch string, tip Tip) error {
 	})
 }
 
-func digestOf(record []byte) string {
+// Digest names a record as it is in the state branch.
+func Digest(record []byte) string {
 	sum := sha256.Sum256(record)
 	return hex.EncodeToString(sum[:])
 }

@@ -18,7 +18,7 @@ import (
 type verifySettings struct {
 	kind, signers, keyring, revoked string
 	tags, forgeKey, forgeMerges     string
-	allowRewind                     bool
+	allowRewind, trustRecords       bool
 }
 
 func (v *verifySettings) addFlags(f *pflag.FlagSet) {
@@ -29,6 +29,7 @@ func (v *verifySettings) addFlags(f *pflag.FlagSet) {
 	f.StringVar(&v.tags, "verify-tags", "", "a signed annotated tag that matches this `PATTERN`, such as 'v*', counts for the commit that it points to")
 	f.StringVar(&v.forgeKey, "verify-forge-key", "", "`FILE` with the key that the forge signs merges with: allowed signers, or OpenPGP public keys")
 	f.StringVar(&v.forgeMerges, "verify-forge-merges", string(trust.ExactMerges), "exact: a merge of the forge counts when it holds just what somebody signed; trust: each does")
+	f.BoolVar(&v.trustRecords, "trust-records", false, "believe the records in the state branch as they are, once: for hosts that left the repo when the data directory was lost")
 	f.BoolVar(&v.allowRewind, "allow-rewind", false, "with --verify: deploy a commit that is not built on what is deployed, once")
 }
 

@@ -114,6 +114,7 @@ func (s *settings) trust(opts *sync.Options, keep bool) error {
 	if opts.Memory, err = trust.OpenMemory(filepath.Join(s.repoDir(opts.Remote), sync.MemoryFile), !keep); err != nil {
 		return err
 	}
+	opts.TrustRecords = s.verify.trustRecords
 	opts.Verify, err = s.verify.gate(opts.Memory)
 	return err
 }
