@@ -2,11 +2,14 @@ package trust_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/gitsync/gitsync/gitrepo"
 	"github.com/gitsync/gitsync/gitrepo/signature"
@@ -268,5 +271,64 @@ func TestTheMemoryOutlivesTheProcess(t *testing.T) {
 	}
 	if _, err := trust.OpenMemory(file, false); err == nil || !strings.Contains(err.Error(), file) {
 		t.Errorf("a damaged file: %v", err)
+	}
+}
+
+// An operator's command beside a daemon: what one records the other knows at once.
+func TestProcessesShareOneMemory(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "data", "trust.json")
+	var memories [3]*trust.Memory
+	for i := range memories {
+		var err error
+		if memories[i], err = trust.OpenMemory(file, i == 2); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, m := range memories[:2] {
+		if err := m.Confirm(map[string]string{fmt.Sprint("web", i): "digest"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := memories[0].Accept("abc", then); err != nil {
+		t.Fatal(err)
+	}
+	for i, m := range memories {
+		if !m.Confirmed("web0", "digest") || !m.Confirmed("web1", "digest") || m.Accepted() != "abc" {
+			t.Errorf("memory %d lacks what another one remembers", i)
+		}
+	}
+}
+
+func TestNobodyForgetsWhatAnotherOneRemembersAtTheSameTime(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "trust.json")
+	const each = 20
+	var group errgroup.Group
+	for i := range 4 {
+		m, err := trust.OpenMemory(file, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		group.Go(func() error {
+			for n := range each {
+				if err := m.Confirm(map[string]string{fmt.Sprint(i, " ", n): "digest"}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	m, err := trust.OpenMemory(file, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 4 {
+		for n := range each {
+			if !m.Confirmed(fmt.Sprint(i, " ", n), "digest") {
+				t.Errorf("%d's record %d is forgotten", i, n)
+			}
+		}
 	}
 }

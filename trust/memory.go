@@ -1,6 +1,7 @@
 package trust
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -13,16 +14,22 @@ import (
 	stdsync "sync"
 	"time"
 
+	"github.com/gofrs/flock"
+
 	"github.com/gitsync/gitsync/gitrepo"
 )
 
-// Memory is what one gitsync knows for itself of one repo. It is safe for concurrent use.
+// Memory is what the gitsyncs of one data directory know for themselves of one repo: what
+// one of them remembers the others see, such as an operator's apply beside a daemon. It is
+// safe for concurrent use, also by several processes.
 type Memory struct {
 	file     string
 	readOnly bool
 
 	mu   stdsync.Mutex
 	know known
+	// seen is the file as it was read or written last.
+	seen fs.FileInfo
 }
 
 // known is what the file holds.
@@ -57,39 +64,57 @@ func OpenMemory(file string, readOnly bool) (*Memory, error) {
 	if file == "" {
 		return m, nil
 	}
-	data, err := readBounded(file)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return m, nil
-	case err == nil:
-		err = json.Unmarshal(data, &m.know)
-	}
-	if err != nil && readOnly {
-		m.know = known{}
-		return m, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read what was deployed last from %s: %w: restore it, or remove it if the tip of the branch is what should be deployed", file, err)
+	if err := m.load(); err != nil && !readOnly {
+		return nil, err
 	}
 	return m, nil
 }
 
-func readBounded(file string) ([]byte, error) {
-	info, err := os.Stat(file)
+// load reads the file, unless it is as it was. What is known stays so when that fails.
+func (m *Memory) load() error {
+	info, err := os.Stat(m.file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err == nil && m.seen != nil && os.SameFile(info, m.seen) && info.ModTime().Equal(m.seen.ModTime()):
+		return nil
+	}
+	var know known
+	if err == nil {
+		err = readInto(&know, info, m.file)
+	}
 	if err != nil {
-		return nil, err
+		return fmt.Errorf("read what was deployed last from %s: %w: restore it, or remove it if the tip of the branch is what should be deployed", m.file, err)
 	}
+	m.know, m.seen = know, info
+	return nil
+}
+
+func readInto(know *known, info fs.FileInfo, file string) error {
 	if info.Size() > maxMemory {
-		return nil, fmt.Errorf("it has %d bytes", info.Size())
+		return fmt.Errorf("it has %d bytes", info.Size())
 	}
-	return os.ReadFile(file)
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(data, know)
+}
+
+// look returns what is known now. A file that became unreadable changes nothing: who
+// wants to write to it is told.
+func (m *Memory) look() known {
+	if m.file != "" {
+		_ = m.load()
+	}
+	return m.know
 }
 
 // Accepted returns the commit that was accepted last; empty when none is known.
 func (m *Memory) Accepted() gitrepo.Hash {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.know.Accepted
+	return m.look().Accepted
 }
 
 // Accept remembers a commit before it is deployed.
@@ -105,7 +130,7 @@ func (m *Memory) Accept(commit gitrepo.Hash, now time.Time) error {
 func (m *Memory) Confirmed(host, digest string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return digest != "" && m.know.Records[host] == digest
+	return digest != "" && m.look().Records[host] == digest
 }
 
 // Confirm remembers the digests of records, by host; an empty one is forgotten.
@@ -132,7 +157,7 @@ func (m *Memory) Confirm(digests map[string]string) error {
 func (m *Memory) Tip(branch string) Tip {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.know.Tips[branch]
+	return m.look().Tips[branch]
 }
 
 // SetTip remembers how far a state branch is.
@@ -155,10 +180,23 @@ func Digest(record []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
+// lockTimeout bounds the wait for another process that writes, which takes no time.
+const lockTimeout = 10 * time.Second
+
 // change changes what is known, and writes it unless change says that it is the same.
-func (m *Memory) change(change func(*known) bool) error {
+func (m *Memory) change(change func(*known) bool) (err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.file != "" && !m.readOnly {
+		unlock, err := lock(m.file)
+		if err != nil {
+			return fmt.Errorf("remember what is deployed: %w", err)
+		}
+		defer unlock()
+		if err := m.load(); err != nil {
+			return err
+		}
+	}
 	next := known{Accepted: m.know.Accepted, When: m.know.When, Records: maps.Clone(m.know.Records), Tips: maps.Clone(m.know.Tips)}
 	if !change(&next) {
 		return nil
@@ -167,18 +205,32 @@ func (m *Memory) change(change func(*known) bool) error {
 		if err := write(m.file, next); err != nil {
 			return fmt.Errorf("remember what is deployed: %w", err)
 		}
+		if m.seen, err = os.Stat(m.file); err != nil {
+			return fmt.Errorf("remember what is deployed: %w", err)
+		}
 	}
 	m.know = next
 	return nil
+}
+
+// lock keeps other processes from writing until it is undone.
+func lock(file string) (unlock func(), err error) {
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), lockTimeout)
+	defer cancel()
+	l := flock.New(file+".lock", flock.SetPermissions(0o600))
+	if locked, err := l.TryLockContext(ctx, 5*time.Millisecond); !locked || err != nil {
+		return nil, fmt.Errorf("another gitsync holds %s.lock: %w", file, errors.Join(err, ctx.Err()))
+	}
+	return func() { _ = l.Close() }, nil
 }
 
 // write replaces the file as a whole: a killed process leaves the old one or the new one.
 func write(file string, k known) error {
 	data, err := json.MarshalIndent(k, "", " ")
 	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		return err
 	}
 	f, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".new-")

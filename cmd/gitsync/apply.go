@@ -47,7 +47,7 @@ func runApply(ctx context.Context, s *settings, allowPrune bool, stderr *os.File
 	if err := s.findAgentHost(ctx); err != nil {
 		return err
 	}
-	syncer, closeSyncer, err := s.openSyncer("", false, newProgress(newTerminal(stderr)).report(), func(o *sync.Options) {
+	syncer, closeSyncer, err := s.openSyncer("", records, newProgress(newTerminal(stderr)).report(), func(o *sync.Options) {
 		o.AllowPrune, o.RetryNow, o.RepairNow = allowPrune, true, true
 	})
 	if err != nil {

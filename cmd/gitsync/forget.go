@@ -31,7 +31,7 @@ EXIT STATUS
 }
 
 func runForget(ctx context.Context, s *settings, name string, t *terminal) error {
-	syncer, closeSyncer, err := s.openSyncer("", false, nil)
+	syncer, closeSyncer, err := s.openSyncer("", records, nil)
 	if err != nil {
 		return err
 	}

@@ -42,7 +42,7 @@ func runHistory(ctx context.Context, s *settings, output string, limit int, stdo
 	if limit < 1 {
 		return fmt.Errorf("--limit %d: it must be 1 or more", limit)
 	}
-	syncer, closeSyncer, err := s.openSyncer("", false, nil)
+	syncer, closeSyncer, err := s.openSyncer("", looks, nil)
 	if err != nil {
 		return err
 	}

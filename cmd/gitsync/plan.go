@@ -96,7 +96,7 @@ func (s *settings) look(ctx context.Context, path string, stderr *os.File, chang
 	if err := s.findAgentHost(ctx); err != nil {
 		return nil, err
 	}
-	syncer, closeSyncer, err := s.openSyncer(path, false, nil, changes...)
+	syncer, closeSyncer, err := s.openSyncer(path, looks, nil, changes...)
 	if err != nil {
 		return nil, err
 	}

@@ -45,7 +45,7 @@ func runRender(ctx context.Context, s *settings, path, name string, stdout *os.F
 		// The record of what was deployed plays no part.
 		s.repo = ""
 	}
-	syncer, closeSyncer, err := s.openSyncer(path, false, nil)
+	syncer, closeSyncer, err := s.openSyncer(path, looks, nil)
 	if err != nil {
 		return err
 	}

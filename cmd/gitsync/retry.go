@@ -31,7 +31,7 @@ EXIT STATUS
 }
 
 func runRetry(ctx context.Context, s *settings, targets []string, t *terminal) error {
-	syncer, closeSyncer, err := s.openSyncer("", false, nil)
+	syncer, closeSyncer, err := s.openSyncer("", records, nil)
 	if err != nil {
 		return err
 	}

@@ -99,7 +99,7 @@ func runRun(ctx context.Context, s *settings, opts runOptions, stderr *os.File) 
 	if err != nil {
 		return err
 	}
-	syncer, closeSyncer, err := s.openSyncer("", true, newProgress(newTerminal(stderr)).report(), reporting.tells(&opts.reporting), func(o *sync.Options) {
+	syncer, closeSyncer, err := s.openSyncer("", keeps, newProgress(newTerminal(stderr)).report(), reporting.tells(&opts.reporting), func(o *sync.Options) {
 		o.AllowPrune = opts.allowPrune
 		o.WatchInterval = min(opts.interval, maxWatch)
 	})

@@ -92,7 +92,7 @@ func runSuspend(ctx context.Context, s *settings, opts suspendOptions, args []st
 		suspension.Until = suspension.Since.Add(opts.length)
 		end = "until " + suspension.Until.Format("2006-01-02 15:04:05 MST")
 	}
-	syncer, closeSyncer, err := s.openSyncer("", false, nil)
+	syncer, closeSyncer, err := s.openSyncer("", records, nil)
 	if err != nil {
 		return err
 	}
@@ -114,7 +114,7 @@ func runResume(ctx context.Context, s *settings, args []string, t *terminal) err
 	if err != nil {
 		return err
 	}
-	syncer, closeSyncer, err := s.openSyncer("", false, nil)
+	syncer, closeSyncer, err := s.openSyncer("", records, nil)
 	if err != nil {
 		return err
 	}

@@ -46,10 +46,9 @@ func (s *settings) openRemote() (*gitrepo.Remote, error) {
 	return gitrepo.NewRemote(s.repo, auth)
 }
 
-// openSyncer returns a syncer for the flags, and what closes it. keep says whether
-// fetched objects are kept in the data directory, which one process at a time may
-// use. The changes are made to the options last.
-func (s *settings) openSyncer(path string, keep bool, progress func(runtime.PullProgress), changes ...func(*sync.Options)) (*sync.Syncer, func(), error) {
+// openSyncer returns a syncer for the flags, and what closes it. The changes are made to
+// the options last.
+func (s *settings) openSyncer(path string, use dataUse, progress func(runtime.PullProgress), changes ...func(*sync.Options)) (*sync.Syncer, func(), error) {
 	opts := sync.Options{
 		Branch: s.branch, StateBranch: s.stateBranch, Path: path, Hosts: s.hosts,
 		Author: author(), Progress: progress, DockerHost: (&docker.Config{}).GetAddress(),
@@ -60,7 +59,7 @@ func (s *settings) openSyncer(path string, keep bool, progress func(runtime.Pull
 	if opts.Policy, err = openPolicy(s.policyFile); err != nil {
 		return nil, nil, err
 	}
-	if err := openDataDir(s.data(), keep); err != nil {
+	if err := openDataDir(s.data(), use == keeps); err != nil {
 		return nil, nil, err
 	}
 	closeRemote := func() {}
@@ -78,15 +77,15 @@ func (s *settings) openSyncer(path string, keep bool, progress func(runtime.Pull
 	}
 	if opts.Remote != nil {
 		var err error
-		if opts.SecretKey, err = secretKey(s.repoDir(opts.Remote), keep); err != nil {
+		if opts.SecretKey, err = secretKey(s.repoDir(opts.Remote), s.remembers(opts.Remote, use)); err != nil {
 			closeRemote()
 			return nil, nil, err
 		}
 	}
-	if keep {
+	if use == keeps {
 		opts.DataDir = s.repoDir(opts.Remote)
 	}
-	if err := s.trust(&opts, keep); err != nil {
+	if err := s.trust(&opts, use); err != nil {
 		closeRemote()
 		return nil, nil, err
 	}
@@ -104,14 +103,35 @@ func (s *settings) openSyncer(path string, keep bool, progress func(runtime.Pull
 	}, nil
 }
 
-// trust says what of Git is believed. Commands that keep nothing heed what run has
-// remembered on this machine.
-func (s *settings) trust(opts *sync.Options, keep bool) error {
+// dataUse is what a command does with the data directory.
+type dataUse int
+
+const (
+	// looks heeds what is remembered there.
+	looks dataUse = iota
+	// records remembers there what it records, where a run on this machine keeps anything:
+	// so that run knows it for its own.
+	records
+	// keeps keeps fetched objects there too, which one process at a time may do.
+	keeps
+)
+
+// remembers says whether the command writes to what is remembered of the repo.
+func (s *settings) remembers(remote *gitrepo.Remote, use dataUse) bool {
+	if use != records {
+		return use == keeps
+	}
+	info, err := os.Stat(s.repoDir(remote))
+	return err == nil && info.IsDir()
+}
+
+// trust says what of Git is believed, by what is remembered on this machine too.
+func (s *settings) trust(opts *sync.Options, use dataUse) error {
 	if opts.Remote == nil {
 		return nil
 	}
 	var err error
-	if opts.Memory, err = trust.OpenMemory(filepath.Join(s.repoDir(opts.Remote), sync.MemoryFile), !keep); err != nil {
+	if opts.Memory, err = trust.OpenMemory(filepath.Join(s.repoDir(opts.Remote), sync.MemoryFile), !s.remembers(opts.Remote, use)); err != nil {
 		return err
 	}
 	opts.TrustRecords = s.verify.trustRecords
