@@ -74,7 +74,7 @@ func newScenarioOn(t *testing.T, transport string, engine *docker.Runtime, dir s
 	t.Helper()
 	s := &scenario{t: t, engine: engine, repo: gittest.NewRepo(t), name: dockertest.Name("e2e"), dir: dir}
 	s.ports = [2]int{freePort(t), freePort(t)}
-	s.args = append(transports[transport](t, s.repo), "--data-dir", filepath.Join(s.dir, "data"), "--host", s.name)
+	s.args = append(transports[transport](t, s.repo), "--data-dir", filepath.Join(s.dir, "gitsync"), "--host", s.name)
 	s.names = []string{
 		"NAME", s.name, "DIR", s.dir, "PORT1", strconv.Itoa(s.ports[0]), "PORT2", strconv.Itoa(s.ports[1]),
 		"IMAGE1", dockertest.Image(t, s.engine, "VERSION=1"), "IMAGE2", dockertest.Image(t, s.engine, "VERSION=2"),

@@ -292,7 +292,7 @@ func (s *secretScenario) checkEverything() {
 		s.t.Fatal(err)
 	}
 	texts["labels"] = string(output)
-	err = filepath.WalkDir(filepath.Join(s.dir, "data"), func(path string, d fs.DirEntry, err error) error {
+	err = filepath.WalkDir(filepath.Join(s.dir, "gitsync"), func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}

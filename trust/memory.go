@@ -1,7 +1,6 @@
 package trust
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -180,9 +179,6 @@ func Digest(record []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// lockTimeout bounds the wait for another process that writes, which takes no time.
-const lockTimeout = 10 * time.Second
-
 // change changes what is known, and writes it unless change says that it is the same.
 func (m *Memory) change(change func(*known) bool) (err error) {
 	m.mu.Lock()
@@ -213,16 +209,15 @@ func (m *Memory) change(change func(*known) bool) (err error) {
 	return nil
 }
 
-// lock keeps other processes from writing until it is undone.
+// lock keeps other processes from writing until it is undone. Who has it only writes a
+// small file, and a process that ends lets go of it.
 func lock(file string) (unlock func(), err error) {
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), lockTimeout)
-	defer cancel()
 	l := flock.New(file+".lock", flock.SetPermissions(0o600))
-	if locked, err := l.TryLockContext(ctx, 5*time.Millisecond); !locked || err != nil {
-		return nil, fmt.Errorf("another gitsync holds %s.lock: %w", file, errors.Join(err, ctx.Err()))
+	if err := l.Lock(); err != nil {
+		return nil, err
 	}
 	return func() { _ = l.Close() }, nil
 }
