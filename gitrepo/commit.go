@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -76,11 +77,18 @@ type CommitOptions struct {
 	Message string
 	// Author is its author and committer.
 	Author Signature
+	// Replace makes the changes to Base instead of to what the parent holds, so that nothing
+	// of that is left; a nil Base is empty. The parent need not have been fetched then, and
+	// all of Base is pushed along, since the remote may have lost it.
+	Replace bool
+	Base    *Tree
+	// Sign, when set, returns the signature of the commit, in its armour.
+	Sign func(payload []byte) (armored string, err error)
 }
 
 // Commit makes a commit in the store. It is on no branch until [Store.Push].
 //
-// Errors: [ErrObjectMissing] for a parent that was not fetched.
+// Errors: [ErrObjectMissing] for a parent that was not fetched; those of Sign.
 func (s *Store) Commit(_ context.Context, opts CommitOptions) (Hash, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -88,23 +96,23 @@ func (s *Store) Commit(_ context.Context, opts CommitOptions) (Hash, error) {
 	commit := &object.Commit{Message: opts.Message}
 	signature := object.Signature{Name: opts.Author.Name, Email: opts.Author.Email, When: opts.Author.When}
 	commit.Author, commit.Committer = signature, signature
-	var base *object.Tree
 	if opts.Parent != "" {
-		parent, err := object.GetCommit(s.storer, opts.Parent.git())
-		if err != nil {
-			return "", fmt.Errorf("%w: commit %s: %w", ErrObjectMissing, opts.Parent.Short(), err)
-		}
-		if base, err = parent.Tree(); err != nil {
-			return "", fmt.Errorf("%w: tree of %s: %w", ErrObjectMissing, opts.Parent.Short(), err)
-		}
-		commit.ParentHashes = []plumbing.Hash{parent.Hash}
+		commit.ParentHashes = []plumbing.Hash{opts.Parent.git()}
 	}
-	var err error
+	base, err := w.base(opts)
+	if err != nil {
+		return "", err
+	}
 	if commit.TreeHash, err = w.tree(base, opts.Changes); err != nil {
 		return "", err
 	}
 	if commit.TreeHash.IsZero() {
 		if commit.TreeHash, err = w.encode(&object.Tree{}); err != nil {
+			return "", err
+		}
+	}
+	if opts.Sign != nil {
+		if commit.PGPSignature, err = sign(commit, opts.Sign); err != nil {
 			return "", err
 		}
 	}
@@ -114,6 +122,77 @@ func (s *Store) Commit(_ context.Context, opts CommitOptions) (Hash, error) {
 	}
 	s.written[Hash(hash.String())] = w.objects
 	return Hash(hash.String()), nil
+}
+
+// sign returns the signature of a commit that has none yet.
+func sign(commit *object.Commit, by func(payload []byte) (string, error)) (string, error) {
+	o := &plumbing.MemoryObject{}
+	if err := commit.EncodeWithoutSignature(o); err != nil {
+		return "", err
+	}
+	r, err := o.Reader()
+	if err != nil {
+		return "", err
+	}
+	payload, err := io.ReadAll(r)
+	if err := errors.Join(err, r.Close()); err != nil {
+		return "", err
+	}
+	return by(payload)
+}
+
+// base returns what a commit changes; nil when that is empty.
+func (w *writer) base(opts CommitOptions) (*object.Tree, error) {
+	storer := w.store.storer
+	if opts.Replace {
+		if opts.Base == nil {
+			return nil, nil
+		}
+		base, err := object.GetTree(storer, opts.Base.root)
+		if err == nil {
+			err = w.addAll(base, 0)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%w: tree %s: %w", ErrObjectMissing, opts.Base.root, err)
+		}
+		return base, nil
+	}
+	if opts.Parent == "" {
+		return nil, nil
+	}
+	parent, err := object.GetCommit(storer, opts.Parent.git())
+	if err != nil {
+		return nil, fmt.Errorf("%w: commit %s: %w", ErrObjectMissing, opts.Parent.Short(), err)
+	}
+	base, err := parent.Tree()
+	if err != nil {
+		return nil, fmt.Errorf("%w: tree of %s: %w", ErrObjectMissing, opts.Parent.Short(), err)
+	}
+	return base, nil
+}
+
+// addAll counts what a tree holds among what is written.
+func (w *writer) addAll(tree *object.Tree, depth int) error {
+	if depth > maxDepth {
+		return ErrTooLarge
+	}
+	w.objects = append(w.objects, tree.Hash)
+	for _, e := range tree.Entries {
+		switch e.Mode {
+		case filemode.Submodule:
+		case filemode.Dir:
+			below, err := object.GetTree(w.store.storer, e.Hash)
+			if err == nil {
+				err = w.addAll(below, depth+1)
+			}
+			if err != nil {
+				return err
+			}
+		default:
+			w.objects = append(w.objects, e.Hash)
+		}
+	}
+	return nil
 }
 
 // writer puts objects into the store and remembers which.

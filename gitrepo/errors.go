@@ -37,6 +37,8 @@ var (
 	ErrObjectMissing = errors.New("an object is missing from the local store")
 	// ErrTooLarge means that a file, or a pack, is larger than allowed.
 	ErrTooLarge = errors.New("too large")
+	// ErrMalformed means that a commit cannot be read as its signature would have it.
+	ErrMalformed = errors.New("the commit is malformed")
 	// ErrLocked means that another process uses the store.
 	ErrLocked = errors.New("the data directory is in use")
 )

@@ -49,7 +49,7 @@ type InspectOptions struct {
 // can leave them out. The store is not touched.
 //
 // Errors: those of [Remote.Refs]; [ErrTooLarge]; [ErrRaceLost] when the branch is not at
-// that tip any more.
+// that tip any more; [ErrMalformed].
 func (s *Store) Inspect(ctx context.Context, tip Hash, opts InspectOptions) (*Lineage, error) {
 	ctx, cancel := context.WithTimeout(ctx, transferTimeout)
 	defer cancel()
@@ -66,7 +66,10 @@ func (s *Store) Inspect(ctx context.Context, tip Hash, opts InspectOptions) (*Li
 		opts.Known = ""
 		return s.Inspect(ctx, tip, opts)
 	}
-	return l, err
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	return l, nil
 }
 
 func (s *Store) inspect(ctx context.Context, l *Lineage, tip Hash, opts InspectOptions) error {
@@ -200,4 +203,49 @@ func (s *Store) Kept() *Commit {
 		return nil
 	}
 	return commit
+}
+
+// Signed returns a commit that the store has, as its signature sees it.
+//
+// Errors: [ErrObjectMissing], [ErrMalformed].
+func (s *Store) Signed(hash Hash) (*SignedCommit, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, err := readSigned(s.storer, hash)
+	switch {
+	case errors.Is(err, plumbing.ErrObjectNotFound):
+		return nil, fmt.Errorf("%w: commit %s", ErrObjectMissing, hash.Short())
+	case err != nil:
+		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	return c, nil
+}
+
+// FetchBelow makes an ancestor of the branch's tip readable, so many commits below it, and
+// returns it. The tip itself is not read.
+//
+// Errors: those of [Store.Fetch]; [ErrObjectMissing] when it did not come.
+func (s *Store) FetchBelow(ctx context.Context, tip, wanted Hash, below int) (*Commit, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.damaged.Load() {
+		return nil, fmt.Errorf("fetch %s: %w", wanted.Short(), ErrObjectMissing)
+	}
+	if commit, err := s.whole(wanted); err == nil {
+		return commit, s.setTip(wanted)
+	}
+	ctx, cancel := context.WithTimeout(ctx, transferTimeout)
+	defer cancel()
+	depth := 0
+	if s.tip == "" {
+		depth = below + 1
+	}
+	if _, err := s.fetchInto(ctx, s.storer, tip, s.tip, depth); err != nil {
+		return nil, s.remote.classify(ctx, err)
+	}
+	commit, err := s.whole(wanted)
+	if err != nil {
+		return nil, fmt.Errorf("fetch %s: %w", wanted.Short(), err)
+	}
+	return commit, s.setTip(wanted)
 }

@@ -83,14 +83,9 @@ func readKeys(t *target, opts Options) (*keyring, error) {
 		}
 		r.signers = append(r.signers, signer)
 	}
-	var passphrase []byte
-	if opts.PassphraseFile != "" {
-		data, err := os.ReadFile(opts.PassphraseFile)
-		if err != nil {
-			return nil, fmt.Errorf("%w: read the passphrase: %w", ErrAuth, err)
-		}
-		line, _, _ := bytes.Cut(data, []byte("\n"))
-		passphrase = bytes.TrimSuffix(line, []byte("\r"))
+	passphrase, err := readPassphrase(opts.PassphraseFile)
+	if err != nil {
+		return nil, err
 	}
 	if opts.KeyFile != "" {
 		if err := r.readFile(opts.KeyFile, passphrase); err != nil {
@@ -113,6 +108,45 @@ func readKeys(t *target, opts Options) (*keyring, error) {
 		r.certificates = append(r.certificates, certificate)
 	}
 	return r, nil
+}
+
+// readPassphrase returns the first line of a file; nothing without one.
+func readPassphrase(file string) ([]byte, error) {
+	if file == "" {
+		return nil, nil
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("%w: read the passphrase: %w", ErrAuth, err)
+	}
+	line, _, _ := bytes.Cut(data, []byte("\n"))
+	return bytes.TrimSuffix(line, []byte("\r")), nil
+}
+
+// ReadKey reads a private key to sign with; the passphrase file may be empty.
+func ReadKey(file, passphraseFile string) (xssh.Signer, error) {
+	passphrase, err := readPassphrase(passphraseFile)
+	if err != nil {
+		return nil, err
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("read the key: %w", err)
+	}
+	signer, err := xssh.ParsePrivateKey(data)
+	var missing *xssh.PassphraseMissingError
+	if errors.As(err, &missing) {
+		if len(passphrase) == 0 {
+			return nil, fmt.Errorf("the key in %s has a passphrase: give a file with it (--ssh-key-passphrase-file), or use a key without one", file)
+		}
+		if signer, err = xssh.ParsePrivateKeyWithPassphrase(data, passphrase); err != nil {
+			return nil, fmt.Errorf("the passphrase that is given does not open the key in %s", file)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s holds no private SSH key that can be read", file)
+	}
+	return signer, nil
 }
 
 // readFile reads a private key, and what is beside it: its public half and a
