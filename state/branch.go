@@ -52,6 +52,12 @@ type Branch struct {
 	suspended map[string]cachedSuspensions
 	// notBefore is the end of the pause after a lost race: it outlasts a Save that gave up.
 	notBefore time.Time
+	// seal, when set, says which tips count, and refused is told of others. read says that
+	// the branch was read, and mend that tree is not what a signed tip holds.
+	seal       *trust.Seal
+	refused    Refused
+	read, mend bool
+	mended     time.Time
 }
 
 type cached struct {
@@ -85,10 +91,20 @@ func (b *Branch) Close() error { return b.store.Close() }
 func (b *Branch) Load(ctx context.Context, refs gitrepo.Refs) error {
 	tip, err := refs.Branch(b.name)
 	if errors.Is(err, gitrepo.ErrBranchNotFound) || errors.Is(err, gitrepo.ErrEmptyRemote) {
+		if b.seal != nil {
+			return b.loadSealed(ctx, "")
+		}
 		b.tip, b.tree = "", nil
 		return nil
 	}
 	if err != nil {
+		return err
+	}
+	if b.seal != nil {
+		err := b.loadSealed(ctx, tip)
+		if errors.Is(err, gitrepo.ErrRaceLost) {
+			return b.chase(ctx)
+		}
 		return err
 	}
 	if tip == b.tip && !b.store.Damaged() {
@@ -205,6 +221,9 @@ func (b *Branch) Save(ctx context.Context, records map[string]*Record, entry Ent
 
 // save commits and pushes changed files, which are asked for again after a lost race.
 func (b *Branch) save(ctx context.Context, entry Entry, changed func() (map[string][]byte, error)) error {
+	if err := b.writable(); err != nil {
+		return err
+	}
 	var lost error
 	for {
 		begun := time.Now()
@@ -232,6 +251,17 @@ func (b *Branch) save(ctx context.Context, entry Entry, changed func() (map[stri
 
 // loadTip reads the branch as it is now.
 func (b *Branch) loadTip(ctx context.Context) error {
+	if b.seal != nil {
+		refs, err := b.remote.Refs(ctx)
+		if err != nil {
+			return err
+		}
+		tip, err := refs.Branch(b.name)
+		if err != nil && !errors.Is(err, gitrepo.ErrBranchNotFound) {
+			return err
+		}
+		return b.loadSealed(ctx, tip)
+	}
 	commit, err := b.store.FetchTip(ctx)
 	if errors.Is(err, gitrepo.ErrBranchNotFound) || errors.Is(err, gitrepo.ErrEmptyRemote) {
 		b.tip, b.tree = "", nil
@@ -266,19 +296,24 @@ func (b *Branch) files(records map[string]*Record) (map[string][]byte, error) {
 }
 
 func (b *Branch) push(ctx context.Context, changes map[string][]byte, entry Entry) error {
-	if b.tip == "" {
+	if b.tree == nil {
 		changes["README.md"] = []byte(readme)
 	}
 	author := b.author
 	author.When = entry.When
-	tip, err := b.store.Commit(ctx, gitrepo.CommitOptions{
-		Parent: b.tip, Changes: changes, Message: entry.message(), Author: author,
-	})
+	opts := gitrepo.CommitOptions{Parent: b.tip, Changes: changes, Message: entry.message(), Author: author}
+	if b.seal != nil {
+		b.seals(&opts)
+	}
+	tip, err := b.store.Commit(ctx, opts)
 	if err != nil {
 		return fmt.Errorf("commit to branch %s: %w", b.name, err)
 	}
 	if err := b.store.Push(ctx, tip, b.tip); err != nil {
 		return fmt.Errorf("push branch %s: %w", b.name, err)
+	}
+	if b.seal != nil {
+		return b.pushed(ctx, tip)
 	}
 	return b.Load(ctx, gitrepo.Refs{}.With(b.name, tip))
 }

@@ -30,6 +30,9 @@ type Records struct {
 	// memory knows which records are confirmed; nil for none. trustAll believes all.
 	memory   *trust.Memory
 	trustAll bool
+	// seal says which tips count; nil for all. refused is told of those that do not.
+	seal    *trust.Seal
+	refused Refused
 	// branches are those that were read so far, by name.
 	branches map[string]*Branch
 }
@@ -87,7 +90,9 @@ func (r *Records) Use(memory *trust.Memory, all bool) {
 }
 
 func (r *Records) confide(b *Branch) {
-	if b.trustAll = r.trustAll; r.memory != nil {
+	b.seal, b.refused = r.seal, r.refused
+	// What is signed is confirmed by that.
+	if b.trustAll = r.trustAll || r.seal != nil; r.memory != nil {
 		b.memory = r.memory
 	}
 }

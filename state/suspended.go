@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/gitsync/gitsync/internal/yamlout"
+	"github.com/gitsync/gitsync/trust"
 )
 
 // maxSuspended bounds the size of a file of suspensions.
@@ -83,6 +84,9 @@ func (b *Branch) Suspensions(host string) (Suspensions, error) {
 // after a lost race it is called again. The errors are those of [Branch.Save].
 func (b *Branch) Suspend(ctx context.Context, hosts []string, change func(host string, now Suspensions) Suspensions, entry Entry) error {
 	return b.save(ctx, entry, func() (map[string][]byte, error) {
+		if b.lost() {
+			return nil, fmt.Errorf("branch %s: %w, and would be lost: wait until gitsync run has mended it, which takes a poll", b.name, trust.ErrUnsealed)
+		}
 		changes := map[string][]byte{}
 		for _, host := range hosts {
 			now, err := b.Suspensions(host)

@@ -1,11 +1,15 @@
 package sync
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
 
+	"github.com/rs/zerolog"
+
 	"github.com/gitsync/gitsync/container"
+	"github.com/gitsync/gitsync/gitrepo"
 	"github.com/gitsync/gitsync/state"
 )
 
@@ -85,3 +89,24 @@ func (c *cycle) confirms(h *HostResult, next *state.Record) bool {
 
 // unknown says whether the look could not read what it wanted to.
 func unknown(current container.Current) bool { return len(current.FileErrors) > 0 }
+
+// recordsRefused says loudly that somebody wrote to the state branch who may not.
+func recordsRefused(ctx context.Context, branch string, commit gitrepo.Hash, err error) {
+	zerolog.Ctx(ctx).Error().Str("branch", branch).Str("commit", commit.Short()).Str("reaction", string(NeedsPerson)).Err(err).
+		Msg("state: what is in the state branch decides nothing")
+}
+
+// mend puts back what was signed last in the state branch. Deployments do not wait for it.
+func (c *cycle) mend(ctx context.Context) error {
+	if c.opts.Seal == nil || c.planOnly || c.result.Commit == nil {
+		return nil
+	}
+	entry := state.Entry{
+		When: c.opts.Now(), Source: string(c.result.Commit.Hash), Result: state.Success,
+		Subject: "Sign the records: the branch was not as it was signed last",
+	}
+	if err := c.state.Mend(ctx, entry); err != nil {
+		return fmt.Errorf("mend branch %s (the next cycles try again): %w", c.opts.StateBranch, err)
+	}
+	return nil
+}

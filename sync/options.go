@@ -44,6 +44,9 @@ type Options struct {
 	Memory *trust.Memory
 	// TrustRecords believes what the state branch says, as if this gitsync had written it.
 	TrustRecords bool
+	// Seal, when set, signs the state branch, and makes its records count only as far as
+	// they are signed; then all of these are believed.
+	Seal *trust.Seal
 	// DataDir holds what is fetched. Empty keeps it in memory.
 	DataDir string
 	// Author is written on the commits of the state branch.

@@ -60,12 +60,12 @@ func (c *cycle) record(ctx context.Context) error {
 		source := h.source()
 		bySource[source] = append(bySource[source], h)
 	}
-	if len(bySource) == 0 {
-		return nil
-	}
 	timeout := recordTimeout
 	if c.once {
 		timeout = lastRecordTimeout
+	}
+	if len(bySource) == 0 && c.opts.Seal == nil {
+		return nil
 	}
 	ctx, cancel := grace.Context(ctx, timeout, recordGrace)
 	defer cancel()
@@ -87,7 +87,7 @@ func (c *cycle) record(ctx context.Context) error {
 		c.result.Recorded = entry.Subject
 		zerolog.Ctx(ctx).Info().Str("branch", c.opts.StateBranch).Str("subject", entry.Subject).Msg("recorded")
 	}
-	return nil
+	return c.mend(ctx)
 }
 
 // source is the commit that the host's task followed.

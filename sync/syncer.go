@@ -90,6 +90,9 @@ func New(opts Options) (*Syncer, error) {
 		return nil, errors.Join(err, s.source.Close())
 	}
 	s.state.Use(s.opts.Memory, s.opts.TrustRecords)
+	if s.opts.Seal != nil {
+		s.state.Require(s.opts.Seal, recordsRefused)
+	}
 	return s, nil
 }
 
