@@ -19,6 +19,7 @@ type verifySettings struct {
 	kind, signers, keyring, revoked string
 	tags, forgeKey, forgeMerges     string
 	allowRewind, trustRecords       bool
+	stateSignKey, stateSigners      string
 }
 
 func (v *verifySettings) addFlags(f *pflag.FlagSet) {
@@ -29,13 +30,15 @@ func (v *verifySettings) addFlags(f *pflag.FlagSet) {
 	f.StringVar(&v.tags, "verify-tags", "", "a signed annotated tag that matches this `PATTERN`, such as 'v*', counts for the commit that it points to")
 	f.StringVar(&v.forgeKey, "verify-forge-key", "", "`FILE` with the key that the forge signs merges with: allowed signers, or OpenPGP public keys")
 	f.StringVar(&v.forgeMerges, "verify-forge-merges", string(trust.ExactMerges), "exact: a merge of the forge counts when it holds just what somebody signed; trust: each does")
-	f.BoolVar(&v.trustRecords, "trust-records", false, "believe the records in the state branch as they are, once: for hosts that left the repo when the data directory was lost")
+	f.BoolVar(&v.trustRecords, "trust-records", false, "believe the records in the state branch as they are, once: for hosts that left the repo when the data directory was lost; with --state-sign-key: sign them")
+	f.StringVar(&v.stateSignKey, "state-sign-key", "", "private SSH key `FILE` that signs the records in the state branch, which must be signed then")
+	f.StringVar(&v.stateSigners, "state-signers", "", "allowed signers `FILE`: the keys of the gitsyncs that may write the state branch (default that of --state-sign-key alone)")
 	f.BoolVar(&v.allowRewind, "allow-rewind", false, "with --verify: deploy a commit that is not built on what is deployed, once")
 }
 
 // given says whether anything is set that does nothing without --verify.
 func (v *verifySettings) given() bool {
-	return v.signers+v.keyring+v.revoked+v.tags+v.forgeKey != "" || v.allowRewind
+	return v.signers+v.keyring+v.tags+v.forgeKey != "" || v.revoked != "" && !v.sealed() || v.allowRewind
 }
 
 // gate returns what decides which commits are deployed; nil deploys all. The files are

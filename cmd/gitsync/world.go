@@ -135,7 +135,13 @@ func (s *settings) trust(opts *sync.Options, use dataUse) error {
 		return err
 	}
 	opts.TrustRecords = s.verify.trustRecords
-	opts.Verify, err = s.verify.gate(opts.Memory)
+	if opts.Verify, err = s.verify.gate(opts.Memory); err != nil {
+		return err
+	}
+	opts.Seal, err = s.verify.seal(s.sshPassphrase)
+	if err == nil && use != looks {
+		err = s.verify.writes()
+	}
 	return err
 }
 
