@@ -27,6 +27,12 @@ func (o *Origin) Manifest() string { return o.own("files") }
 // gets its own name. An empty file stays there.
 func (o *Origin) Staging() string { return o.own("staged") }
 
+// IsOwnFile says by its name whether a file in [ManifestDir] is one that gitsync keeps
+// there.
+func IsOwnFile(name string) bool {
+	return strings.HasPrefix(name, "files-") || strings.HasPrefix(name, "staged-")
+}
+
 // own returns the path of a file that belongs to one host directory of one owner.
 func (o *Origin) own(base string) string {
 	host := "local"

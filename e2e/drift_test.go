@@ -41,6 +41,7 @@ func newDriftBench(t *testing.T) *driftBench {
 			}
 		}
 	})
+	t.Cleanup(func() { removeManifests(t, b.name) })
 	labels := map[string]string{container.LabelHost: b.name}
 	dockertest.RemoveLabelled(t, engine, labels)
 	t.Cleanup(func() {

@@ -137,6 +137,7 @@ func TestLeastPrivilegeIsEnough(t *testing.T) {
 	})
 	l := &least{t: t, repo: gittest.NewRepo(t), name: dockertest.Name("least"), dir: dir, proxy: proxy}
 	l.image = []string{dockertest.Image(t, engine, "VERSION=1"), dockertest.Image(t, engine, "VERSION=2")}
+	t.Cleanup(func() { removeManifests(t, l.name) })
 	dockertest.RemoveLabelled(t, engine, map[string]string{container.LabelHost: l.name})
 	address := gittest.ServeHTTP(t, l.repo, gittest.HTTPOptions{}).URL
 	l.docker = []string{

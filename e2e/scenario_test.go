@@ -85,7 +85,7 @@ func newScenarioOn(t *testing.T, transport string, engine *docker.Runtime, dir s
 	t.Cleanup(s.removeVolumes)
 	dockertest.RemoveLabelled(t, s.engine, map[string]string{container.LabelHost: s.name})
 	t.Cleanup(s.noteVolumes)
-	t.Cleanup(s.removeManifests)
+	t.Cleanup(func() { removeManifests(t, s.name) })
 	return s
 }
 
@@ -118,15 +118,15 @@ func (s *scenario) removeVolumes() {
 	}
 }
 
-// removeManifests removes the lists of config files that were kept for this host.
-func (s *scenario) removeManifests() {
-	lists, err := filepath.Glob(filepath.Join(container.ManifestDir, "*-"+s.name+"-*"))
+// removeManifests removes the lists of config files that were kept for a host.
+func removeManifests(t testing.TB, host string) {
+	lists, err := filepath.Glob(filepath.Join(container.ManifestDir, "*-"+host+"-*"))
 	if err != nil {
-		s.t.Error(err)
+		t.Error(err)
 	}
 	for _, list := range lists {
 		if err := os.Remove(list); err != nil {
-			s.t.Error(err)
+			t.Error(err)
 		}
 	}
 	_ = os.Remove(container.ManifestDir)

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"github.com/gitsync/gitsync/container"
 )
 
 // dataEntries are what a data directory holds.
@@ -60,7 +62,8 @@ func checkOurs(dir string) error {
 		return fmt.Errorf("look at the data directory: %w", err)
 	}
 	for _, e := range entries {
-		if !dataEntries[e.Name()] {
+		// For root the directory is also where engines on this machine keep lists for us.
+		if !dataEntries[e.Name()] && !container.IsOwnFile(e.Name()) {
 			return withHint(fmt.Errorf("others may read the data directory %s, and it holds %s, which is not gitsync's", dir, e.Name()),
 				"give gitsync a directory of its own with --data-dir, or make this one private: chmod 700 "+dir)
 		}

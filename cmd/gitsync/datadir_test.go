@@ -7,6 +7,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/gitsync/gitsync/container"
 )
 
 // old is a data directory as an earlier version, or a careless hand, left it.
@@ -17,8 +19,11 @@ func old(t *testing.T) string {
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(file, nil, 0o644); err != nil {
-		t.Fatal(err)
+	list := filepath.Join(dir, filepath.Base((&container.Origin{Host: "web1"}).Manifest()))
+	for _, name := range []string{file, list} {
+		if err := os.WriteFile(name, nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if err := os.Chmod(dir, 0o777); err != nil {
 		t.Fatal(err)
