@@ -232,7 +232,31 @@ func (m *machine) seal(ctx context.Context) {
 		}
 		m.sealFiles(desired, values)
 	}
+	m.hideFormer()
 }
+
+// hideFormer hides what is in config files that held a secret by the record, and hold none
+// by the repo: it may still be there.
+func (m *machine) hideFormer() {
+	for key, previous := range m.previous {
+		desired := m.desired[key]
+		if desired == nil || len(previous.Secrets) == 0 {
+			continue
+		}
+		for path, template := range previous.ConfigFiles {
+			file, want := m.current.Files[path], desired.ConfigFiles[path]
+			if file == nil || !secret.Refers(template) || secret.Refers(want) && len(desired.Secrets) > 0 || file.Content == want {
+				continue
+			}
+			copied := *file
+			copied.Content = hidden(file.Content)
+			m.current.Files[path] = &copied
+		}
+	}
+}
+
+// hidden stands for a content of which only the length may be told.
+func hidden(content string) string { return strings.Repeat("*", len(content)) }
 
 // readFile says whether one of the container's config files was read.
 func (m *machine) readFile(c *HostConfiguredContainer) (path string, read bool) {
@@ -307,7 +331,7 @@ func (m *machine) sealFiles(desired *HostConfiguredContainer, values map[string]
 		copied := *file
 		if copied.Content = sealed(template, file.Content, values); copied.Content != template {
 			// It may be an older value: only that it differs may go on from here.
-			copied.Content = strings.Repeat("*", len(file.Content))
+			copied.Content = hidden(file.Content)
 		}
 		m.current.Files[path] = &copied
 	}

@@ -440,3 +440,21 @@ func TestAPanicTellsNoSecret(t *testing.T) {
 	}
 	v.nowhere("hunter2", "t0ken")
 }
+
+func TestASecretThatLeftAConfigFileIsNotRecorded(t *testing.T) {
+	v := newVault(t)
+	body := "containers:\n  web:\n    image: nginx:1.26\n    configFiles: {/etc/web.conf: \"CONTENT\"}\n    update: {monitor: 1ms}\n"
+	v.commit(map[string]string{web1: strings.Replace(body, "CONTENT", "p=${secret.db}", 1), secretsYAML: v.secrets("db: hunter2-hunter2\n")}, "start")
+	v.cycle()
+	v.commit(map[string]string{web1: strings.Replace(body, "CONTENT", "p=none", 1)}, "without the password")
+	for _, h := range v.syncer.Plan(t.Context()).Hosts {
+		for path, file := range h.Current.Files {
+			if strings.Contains(file.Content, "hunter2") {
+				t.Errorf("the look tells what is in %s: %q", path, file.Content)
+			}
+		}
+	}
+	v.cycle()
+	v.has("/etc/web.conf", "p=none", 0o600)
+	v.nowhere("hunter2")
+}
