@@ -240,7 +240,7 @@ func (m *machine) seal(ctx context.Context) {
 func (m *machine) hideFormer() {
 	for key, previous := range m.previous {
 		desired := m.desired[key]
-		if desired == nil || len(previous.Secrets) == 0 {
+		if desired == nil {
 			continue
 		}
 		for path, template := range previous.ConfigFiles {
