@@ -1,0 +1,58 @@
+package container_test
+
+import (
+	"bufio"
+	"encoding/json"
+	"os"
+	"testing"
+
+	"github.com/gitsync/gitsync/container"
+)
+
+// golden is a line of testdata/digests_v2.jsonl: containers of one machine, and the digests
+// that the last release which wrote "v2:" labels gave them.
+type golden struct {
+	Name       string                    `json:"name"`
+	Containers container.ContainersState `json:"containers"`
+	Digests    map[string]string         `json:"digests"`
+}
+
+// goldens reads the digests of the release. They are what labels on running containers say:
+// a line is never changed.
+func goldens(t *testing.T) []golden {
+	t.Helper()
+	file, err := os.Open("testdata/digests_v2.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	var all []golden
+	lines := bufio.NewScanner(file)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		var g golden
+		if err := json.Unmarshal(lines.Bytes(), &g); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, g)
+	}
+	if err := lines.Err(); err != nil || len(all) == 0 {
+		t.Fatalf("read the golden digests: %d, %v", len(all), err)
+	}
+	return all
+}
+
+func TestDigestsAreThoseOfTheRelease(t *testing.T) {
+	t.Parallel()
+	for _, g := range goldens(t) {
+		d, err := (&container.Containers{DesiredState: g.Containers}).Deployment()
+		if err != nil {
+			t.Fatalf("%s: %v", g.Name, err)
+		}
+		for key, m := range d.DesiredState() {
+			if m.SpecDigest() != g.Digests[key] {
+				t.Errorf("%s: container %s has digest %s, not %s: an upgrade would re-create it", g.Name, key, m.SpecDigest(), g.Digests[key])
+			}
+		}
+	}
+}
