@@ -84,6 +84,9 @@ type executor struct {
 	// failedPulls holds the errors of images, by canonical reference.
 	failedPulls map[string]error
 	failed      map[string]bool
+	// begun holds the IDs of the containers that this deploy, or the one that it goes on
+	// with, has started.
+	begun map[string]bool
 }
 
 // deploy makes the plan of the last look and carries it out.
@@ -109,7 +112,7 @@ func (m *machine) deploy(ctx context.Context) error {
 	defer release()
 	e := &executor{
 		machine: m, rt: rt, slots: make(chan struct{}, m.parallel), helpers: map[string]*configContainer{},
-		created: map[string]string{}, failedPulls: map[string]error{}, failed: map[string]bool{},
+		created: map[string]string{}, failedPulls: map[string]error{}, failed: map[string]bool{}, begun: map[string]bool{},
 	}
 	err = e.run(ctx, plan)
 	m.settle(plan, e.failed)

@@ -62,23 +62,27 @@ type readiness struct {
 	failed string
 	// unseen says that the exit code of the process that ended was not seen.
 	unseen bool
-	// pending says what is missing while it is neither.
+	// pending says what is missing while it is neither, and missing how much longer the
+	// container must run, where that is all.
 	pending string
+	missing time.Duration
 }
 
-// judge says how a container fares. first is the earliest look, up how long the
-// container has been seen running since then.
-func (m *HostConfiguredContainer) judge(first, now types.ContainerDetails, up time.Duration) readiness {
+// judge says how a container fares. restarted says that it ended since the start that is
+// waited for, and was restarted; up is how long it is known to have run.
+func (m *HostConfiguredContainer) judge(now types.ContainerDetails, restarted bool, up time.Duration) readiness {
 	switch {
 	case m.oneShot():
 		return judgeOneShot(now)
 	case now.Status == types.StatusPaused:
 		return readiness{failed: "it is paused"}
+	case restarted && now.Status == types.StatusRunning:
+		return readiness{failed: "it ended, and was restarted", unseen: true}
+	case restarted:
+		return readiness{failed: "it ended with exit code " + exitText(now) + ", and is being restarted"}
 	case now.Health != "":
 		return judgeHealth(now)
-	case now.Status == types.StatusRunning && now.Restarts > first.Restarts:
-		return readiness{failed: "it ended, and was restarted", unseen: true}
-	case now.Status == types.StatusRestarting, now.Restarts > first.Restarts:
+	case now.Status == types.StatusRestarting:
 		return readiness{failed: "it ended with exit code " + exitText(now) + ", and is being restarted"}
 	case now.Status == types.StatusExited && now.ExitCode == 0:
 		return readiness{failed: "it ended with exit code 0 (one that is meant to end says oneShot: true)"}
@@ -87,7 +91,7 @@ func (m *HostConfiguredContainer) judge(first, now types.ContainerDetails, up ti
 	case up >= m.monitor():
 		return readiness{ready: true}
 	}
-	return readiness{pending: fmt.Sprintf("it has not run for %s", m.monitor())}
+	return readiness{pending: fmt.Sprintf("it has not run for %s", m.monitor()), missing: m.monitor() - up}
 }
 
 func judgeOneShot(now types.ContainerDetails) readiness {
@@ -100,8 +104,8 @@ func judgeOneShot(now types.ContainerDetails) readiness {
 	return readiness{pending: "it has not ended"}
 }
 
-// judgeHealth goes by the health check alone: one that restarts in between may
-// become healthy all the same.
+// judgeHealth goes by the health check, of a container that was not restarted since its
+// start, or that was there before: that one may be restarted, and become healthy.
 func judgeHealth(now types.ContainerDetails) readiness {
 	switch {
 	case now.Status == types.StatusExited, now.Status == types.StatusDead:
@@ -150,13 +154,15 @@ func (e *executor) wait(ctx context.Context, s Step, id string) error {
 	return err
 }
 
-// poll looks at a container until it is ready, or will not be.
+// poll looks at a container until it is ready, or will not be. The time-out counts from
+// the first answer, and is over when a request that was sent after it says so: that an
+// answer is late says nothing about the container.
 func (e *executor) poll(ctx context.Context, m *HostConfiguredContainer, id string) (types.ContainerDetails, error) {
-	var first *types.ContainerDetails
-	begun := time.Now()
-	since, timeout := begun, m.readyTimeout(0)
+	seen := e.observe(id)
+	from, timeout := time.Now(), m.readyTimeout(0)
 	verdict, unseen := readiness{pending: "it was not looked at"}, 0
 	for pause := pollFirst; ; pause = min(2*pause, pollLast) {
+		sent := time.Now()
 		details, err := e.inspect(ctx, id)
 		switch {
 		case errors.Is(err, runtime.ErrNotFound):
@@ -169,13 +175,14 @@ func (e *executor) poll(ctx context.Context, m *HostConfiguredContainer, id stri
 		case err != nil:
 			return details, err
 		default:
-			if first == nil {
-				first, since = &details, time.Now()
+			arrived := time.Now()
+			if !seen.any {
+				from = arrived
 			}
+			restarted, up := seen.answer(details, sent, arrived)
 			timeout = m.readyTimeout(details.HealthDelay)
-			verdict = m.judge(*first, details, time.Since(since))
+			verdict = m.judge(details, restarted, up)
 		}
-		left := timeout - time.Since(begun)
 		if verdict.failed != "" && verdict.unseen && unseen < exitLooks {
 			unseen++
 			if err := e.rest(ctx, exitPause); err != nil {
@@ -183,6 +190,7 @@ func (e *executor) poll(ctx context.Context, m *HostConfiguredContainer, id stri
 			}
 			continue
 		}
+		left := timeout - sent.Sub(from)
 		switch {
 		case verdict.ready:
 			return details, nil
@@ -191,7 +199,11 @@ func (e *executor) poll(ctx context.Context, m *HostConfiguredContainer, id stri
 		case left <= 0:
 			return details, &notReady{reason: fmt.Sprintf("not ready after %s: %s", timeout, verdict.pending)}
 		}
-		if err := e.rest(ctx, min(pause, left)); err != nil {
+		next := min(pause, left)
+		if verdict.missing > 0 {
+			next = min(next, verdict.missing)
+		}
+		if err := e.rest(ctx, next); err != nil {
 			return details, err
 		}
 	}

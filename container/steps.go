@@ -183,6 +183,7 @@ func (e *executor) start(ctx context.Context, s Step, id string) (undo, error) {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.begun[id] = true
 	if replaces {
 		e.record(s.Container, id, types.StatusRunning)
 	} else if before != nil {

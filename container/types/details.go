@@ -27,11 +27,13 @@ type ContainerDetails struct {
 	// Error is what the runtime says about a start that failed.
 	Error string `json:"error,omitempty"`
 	// Restarts counts how often the runtime restarted the container by itself since
-	// it was started.
+	// it was started: a start by anybody else counts from 0 again.
 	Restarts int `json:"restarts,omitempty"`
 	// StartedAt is when the container was last started, by the host's clock; zero
 	// when it never was.
 	StartedAt time.Time `json:"startedAt,omitzero"`
+	// FinishedAt is when its last process ended, by the host's clock; zero when none has.
+	FinishedAt time.Time `json:"finishedAt,omitzero"`
 	// AnonymousVolumes maps a path in the container to the volume without a name of
 	// its own that is mounted there.
 	AnonymousVolumes map[string]string `json:"anonymousVolumes,omitempty"`

@@ -170,9 +170,12 @@ func (d *tour) ask(ctx context.Context, published, version string) error {
 	return err
 }
 
-// eventually waits, for half a minute at most, until the condition holds.
+// patience bounds what the tour waits for: a slow machine may need most of it.
+const patience = 3 * time.Minute
+
+// eventually waits, with a bound, until the condition holds.
 func eventually(ctx context.Context, what string, condition func() bool) error {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	ticker := time.NewTicker(50 * time.Millisecond)
 	defer ticker.Stop()

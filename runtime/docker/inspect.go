@@ -23,7 +23,7 @@ func (r *Runtime) Inspect(ctx context.Context, id string) (types.ContainerDetail
 	details := types.ContainerDetails{
 		ContainerStatus: types.ContainerStatus{ID: inspected.ID, Status: state.Status, ImageID: inspected.Image},
 		ExitCode:        state.ExitCode, OOMKilled: state.OOMKilled, Error: state.Error, Restarts: inspected.RestartCount,
-		StartedAt: timestamp(state.StartedAt), AnonymousVolumes: anonymousVolumes(inspected.Mounts),
+		StartedAt: timestamp(state.StartedAt), FinishedAt: timestamp(state.FinishedAt), AnonymousVolumes: anonymousVolumes(inspected.Mounts),
 	}
 	if state.Health != nil && state.Health.Status != container.NoHealthcheck {
 		details.Health = state.Health.Status

@@ -37,7 +37,7 @@ func (c *record) start(b Behaviour) {
 	if !b.Ends {
 		return
 	}
-	c.Status, c.ExitCode = types.StatusExited, b.ExitCode
+	c.Status, c.ExitCode, c.Finished = types.StatusExited, b.ExitCode, c.Started
 	switch policy, _, _ := strings.Cut(c.Config.Restart, ":"); {
 	case policy == "no", policy == "on-failure" && b.ExitCode == 0:
 	default:
@@ -68,6 +68,9 @@ func (r *Runtime) Inspect(ctx context.Context, id string) (types.ContainerDetail
 		}
 		if c.Started != 0 {
 			details.StartedAt = time.Unix(0, c.Started)
+		}
+		if c.Finished != 0 {
+			details.FinishedAt = time.Unix(0, c.Finished)
 		}
 		if c.up() {
 			details.Health = d.Behaviours[c.Config.Image].Health

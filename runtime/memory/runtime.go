@@ -176,7 +176,10 @@ func (r *Runtime) Status(ctx context.Context, id string) (types.ContainerStatus,
 func (r *Runtime) Stop(ctx context.Context, id string) error {
 	return r.on(ctx, id, func(_ *worldData, c *record) error {
 		if c.up() {
-			c.Status, c.ExitCode = types.StatusExited, 0
+			if c.Status != types.StatusRestarting {
+				c.ExitCode, c.Finished = 0, time.Now().UnixNano()
+			}
+			c.Status = types.StatusExited
 		}
 		return nil
 	})

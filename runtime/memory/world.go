@@ -60,6 +60,7 @@ type record struct {
 	ExitCode int   `json:"exitCode,omitempty"`
 	Restarts int   `json:"restarts,omitempty"`
 	Started  int64 `json:"started,omitempty"`
+	Finished int64 `json:"finished,omitempty"`
 	// Signals are those that the container was sent.
 	Signals []string `json:"signals,omitempty"`
 	// Networks are set when somebody changed them by hand.

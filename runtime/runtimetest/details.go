@@ -20,8 +20,22 @@ func details(t *testing.T, s *suite) {
 	ok(t, "start", s.rt.Start(ctx, id))
 	got, err = s.rt.Inspect(ctx, id)
 	ok(t, "inspect", err)
-	if got.Status != types.StatusRunning || got.StartedAt.IsZero() || got.Restarts != 0 {
+	if got.Status != types.StatusRunning || got.StartedAt.IsZero() || !got.FinishedAt.IsZero() || got.Restarts != 0 {
 		t.Errorf("details after start: %+v", got)
+	}
+	first := got
+	ok(t, "stop", s.rt.Stop(ctx, id))
+	got, err = s.rt.Inspect(ctx, id)
+	ok(t, "inspect", err)
+	if got.Status != types.StatusExited || !got.StartedAt.Equal(first.StartedAt) || got.FinishedAt.IsZero() {
+		t.Errorf("details after stop: %+v", got)
+	}
+	stopped := got
+	ok(t, "start again", s.rt.Start(ctx, id))
+	got, err = s.rt.Inspect(ctx, id)
+	ok(t, "inspect", err)
+	if got.Status != types.StatusRunning || got.StartedAt.Equal(first.StartedAt) || !got.FinishedAt.Equal(stopped.FinishedAt) || got.Restarts != 0 {
+		t.Errorf("details after another start: %+v", got)
 	}
 }
 
@@ -40,7 +54,7 @@ func ending(t *testing.T, s *suite) {
 		}
 	}
 	ok(t, "inspect", err)
-	if got.Status != types.StatusExited || got.ExitCode != 3 {
+	if got.Status != types.StatusExited || got.ExitCode != 3 || got.FinishedAt.IsZero() {
 		t.Errorf("details at the end: %+v", got)
 	}
 	logs, err := s.rt.Logs(ctx, id, 20)
