@@ -44,6 +44,8 @@ type Containers struct {
 	// PruneLimit is the fraction of a machine's containers that may be removed at
 	// once; with any limit, not all of them may be. 0 means no limit.
 	PruneLimit float64 `json:"-"`
+	// HeldBack is that of [PlanOptions]; the next one is in the plan.
+	HeldBack []string `json:"-"`
 	// Held says, by key, why a container's update is not tried now: it failed. What
 	// was deployed before is kept up.
 	Held map[string]string `json:"-"`

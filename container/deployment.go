@@ -66,8 +66,7 @@ func (c *Containers) Deployment() (*Deployment, error) {
 			// What a move leaves behind is removed, and recorded until it is.
 			recordedAs = key + " on " + previous.machine().address()
 			m.moved = append(m.moved, recordedAs)
-			// What moves is no loss.
-			m.options.PruneLimit = 0
+			m.noteMove(recordedAs, want.machine())
 			d.at(want.machine()).guardMove(key, previous)
 		}
 		m.previous[recordedAs] = previous.clone()
@@ -98,6 +97,16 @@ func (d *Deployment) has(where Machine) bool {
 	return slices.ContainsFunc(d.machines, func(m *machine) bool { return m.address() == where.address() })
 }
 
+// noteMove says of what moves to another machine that its removal is no loss.
+func (m *machine) noteMove(recordedAs string, to Machine) {
+	moves := maps.Clone(m.options.Moves)
+	if moves == nil {
+		moves = map[string]string{}
+	}
+	moves[recordedAs] = "it moves to " + to.address()
+	m.options.Moves = moves
+}
+
 // guardMove keeps a protected container where it is.
 func (m *machine) guardMove(key string, previous *HostConfiguredContainer) {
 	if previous.Protect {
@@ -122,7 +131,7 @@ func (d *Deployment) at(where Machine) *machine {
 		origin: d.source.Origin, progress: d.source.Progress, credentials: d.source.Credentials,
 		previous: ContainersState{}, desired: ContainersState{}, state: ContainersState{},
 		parallel: d.source.Parallel, superseded: d.source.Superseded, secrets: d.source.Secrets,
-		options: PlanOptions{PruneLimit: d.source.PruneLimit, Held: d.source.Held, Blocked: d.source.Blocked, Denied: d.source.Denied, Moves: d.source.Moves,
+		options: PlanOptions{PruneLimit: d.source.PruneLimit, HeldBack: d.source.HeldBack, Held: d.source.Held, Blocked: d.source.Blocked, Denied: d.source.Denied, Moves: d.source.Moves,
 			Patient: d.source.Patient, Suspended: d.source.Suspended, Fights: d.source.Fights, Drift: d.source.Drift, RepairNow: d.source.RepairNow, Unconfirmed: d.source.Unconfirmed},
 	}
 	if m.parallel <= 0 {

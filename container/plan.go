@@ -196,6 +196,9 @@ type HostPlan struct {
 	// Drift is what differs from what was deployed without a commit, in the order of the
 	// containers' keys. What the plan puts right is among the changes too.
 	Drift []Drifted `json:"drift,omitempty"`
+	// HeldBack are the keys of what was deployed before the first commit whose removals are
+	// held back: it belongs into the next plan's options.
+	HeldBack []string `json:"-"`
 	// Recovery comes first: it puts back what an interrupted update took away.
 	Recovery []Unit `json:"recovery,omitempty"`
 	// Pulls come before anything is stopped; one that fails fails the units that

@@ -1,7 +1,6 @@
 package container
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -14,6 +13,9 @@ type PlanOptions struct {
 	// PruneLimit is the fraction of the machine's containers that may be removed at
 	// once. 0 means no limit; with any other, not all of them may be.
 	PruneLimit float64
+	// HeldBack are the keys of what was deployed before the first commit whose removals
+	// were held back: they are counted against that. Empty means that none were.
+	HeldBack []string
 	// Held says, by key, why a container is left alone for now: its update failed.
 	Held map[string]string
 	// Patient says, by key, that a held container is not even kept up as it was deployed.
@@ -70,7 +72,7 @@ func MakePlan(host string, desired, previous ContainersState, current Current, o
 	}
 	followNamespaces(decisions)
 	opts.explainMoves(decisions)
-	opts.guard(decisions)
+	plan.HeldBack = opts.guard(decisions)
 	byKey := index(decisions)
 	opts.holdDependants(decisions, byKey)
 	for _, d := range decisions {
@@ -235,50 +237,6 @@ func (o PlanOptions) explainMoves(decisions []*decision) {
 			d.moves = text
 		}
 	}
-}
-
-// guard blocks removals that look like a mistake, and what must not be created.
-func (o PlanOptions) guard(decisions []*decision) {
-	var removals []*decision
-	existing := 0
-	for _, d := range decisions {
-		if d.main != nil {
-			existing++
-		}
-		why, held := o.Held[d.key]
-		switch {
-		case d.kind == Suspended:
-		case held:
-			d.hold(why)
-		case d.kind == Create && o.Blocked[d.key] != "":
-			d.block(o.Blocked[d.key])
-		case d.kind == Remove && d.protected():
-			d.block("it is protected: a commit must first say protect: false, and be deployed, before another one removes it")
-		case d.kind == Remove && o.Moves[d.key] == "":
-			removals = append(removals, d)
-		}
-	}
-	if o.PruneLimit == 0 || len(removals) == 0 ||
-		len(removals) < existing && float64(len(removals)) <= o.PruneLimit*float64(existing) {
-		return
-	}
-	why := fmt.Sprintf("%d of the host's %d containers would be removed at once", len(removals), existing)
-	if len(removals) == existing {
-		why = "it would leave the host without any container"
-	}
-	for _, d := range removals {
-		d.block("its removal is held back, since " + why +
-			": if that is meant, use --allow-prune, or write \"prune: allow\" on a line of the commit's message")
-	}
-}
-
-// protected says whether the container was deployed with its protection on. Where
-// there is no record its label says so.
-func (d *decision) protected() bool {
-	if d.previous != nil {
-		return d.previous.Protect
-	}
-	return d.main != nil && d.main.Labels[LabelProtect] != ""
 }
 
 // hold leaves a container alone. What it was before its update failed is kept up

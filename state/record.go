@@ -37,6 +37,8 @@ type Record struct {
 	MovedFrom map[string]Origin `json:"movedFrom,omitempty"`
 	// Clean is set when the host is no longer in the repo, and not clean yet.
 	Clean *Clean `json:"clean,omitempty"`
+	// HeldBack is what removals are counted against, while some are held back.
+	HeldBack *HeldBack `json:"heldBack,omitempty"`
 	// Drift is what differs from what was deployed, and is left as it is: without what a
 	// container's own trouble makes come and go.
 	Drift []Drift `json:"drift,omitempty"`
@@ -77,6 +79,15 @@ type Clean struct {
 	// Allowed says that the removal was allowed, by that commit or a later one, or by an
 	// operator: it holds until the host is clean.
 	Allowed bool `json:"allowed,omitempty"`
+}
+
+// HeldBack says that a commit's removals are held back, since they are too many.
+type HeldBack struct {
+	// Commit is the first one that was held back, and Since when.
+	Commit string    `json:"commit"`
+	Since  time.Time `json:"since"`
+	// Deployed are the keys of what was deployed before it.
+	Deployed []string `json:"deployed"`
 }
 
 // FailedUpdate is why a container could not be deployed. It holds as long as the host's

@@ -65,6 +65,7 @@ func (c *cycle) deploymentOf(h *HostResult) *container.Containers {
 		DesiredState: desired,
 		Parallel:     h.Host.Parallelism,
 		PruneLimit:   c.pruneLimitOf(h),
+		HeldBack:     h.heldBefore(),
 		Moves:        h.moveTexts(),
 		Held:         c.held(h),
 		Patient:      c.patient(h),

@@ -84,7 +84,7 @@ func (c *cycle) confirms(h *HostResult, next *state.Record) bool {
 		return false
 	}
 	// These are not compared, and would be believed too.
-	return len(old.MovedFrom)+len(old.Repairs)+len(old.Failures)+len(old.Moving) == 0 && old.Clean == nil && old.Same(next) && !unknown(h.Current)
+	return len(old.MovedFrom)+len(old.Repairs)+len(old.Failures)+len(old.Moving) == 0 && old.Clean == nil && old.HeldBack == nil && old.Same(next) && !unknown(h.Current)
 }
 
 // unknown says whether the look could not read what it wanted to.

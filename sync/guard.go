@@ -3,6 +3,10 @@ package sync
 import (
 	"fmt"
 	"regexp"
+	"slices"
+	"time"
+
+	"github.com/gitsync/gitsync/state"
 )
 
 // allowPrune is the line of a commit's message that lets it remove many containers.
@@ -15,6 +19,40 @@ func (c *cycle) pruneLimit() float64 {
 		return 0
 	}
 	return c.settings.PruneLimit
+}
+
+// heldBefore is what was deployed before the first commit whose removals were held back.
+func (h *HostResult) heldBefore() []string {
+	if h.Record == nil || h.Record.HeldBack == nil {
+		return nil
+	}
+	return h.Record.HeldBack.Deployed
+}
+
+// heldBackOf is what to record of removals that are held back: what they are counted
+// against, for as long as any is. A host that waits for its turn has not been asked to
+// remove anything.
+func (c *cycle) heldBackOf(h *HostResult) *state.HeldBack {
+	var old *state.HeldBack
+	if h.Record != nil {
+		old = h.Record.HeldBack
+	}
+	if h.waitsForTurn {
+		return old
+	}
+	var deployed []string
+	for _, p := range h.Plan.Hosts {
+		deployed = append(deployed, p.HeldBack...)
+	}
+	if len(deployed) == 0 {
+		return nil
+	}
+	slices.Sort(deployed)
+	held := &state.HeldBack{Commit: h.source(), Since: c.opts.Now().UTC().Truncate(time.Second), Deployed: slices.Compact(deployed)}
+	if old != nil && !slices.ContainsFunc(held.Deployed, func(key string) bool { return !slices.Contains(old.Deployed, key) }) {
+		held.Commit, held.Since = old.Commit, old.Since
+	}
+	return held
 }
 
 // guardMoves keeps containers that are protected on one host from being created on

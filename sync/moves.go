@@ -301,7 +301,7 @@ func (c *cycle) arrivals() []*HostResult {
 			}
 			if next == nil {
 				next = c.newResult(h.Host)
-				next.Record, next.Gone, next.clean, next.blocked = h.Record, h.Gone, h.clean, h.blocked
+				next.Record, next.Gone, next.clean, next.blocked, next.Suspended = h.Record, h.Gone, h.clean, h.blocked, h.Suspended
 				next.moves = maps.Clone(h.moves)
 			}
 			m.arrived = true

@@ -121,7 +121,7 @@ func (c *cycle) outcomeOf(h *HostResult) outcome {
 	case looked:
 		o.record, o.confirms = c.recordOf(h, o.failures)
 		o.changed = o.record != nil
-	case h.Err != nil && h.Waiting.IsZero():
+	case h.Err != nil && (h.Waiting.IsZero() || h.wantedAgain()):
 		o.record = c.recordOfSilent(h)
 		o.changed = o.record != nil
 	}
@@ -138,6 +138,7 @@ func (c *cycle) recordOf(h *HostResult, failures map[string]state.FailedUpdate) 
 		DeployedAt:    c.opts.Now(),
 		Failures:      failures,
 		Moving:        h.moving(),
+		HeldBack:      c.heldBackOf(h),
 		Drift:         c.driftOf(h, failures),
 		Repairs:       c.repairsOf(h, failures),
 		MovedFrom:     h.movedFrom(),
@@ -189,13 +190,14 @@ const recordSilence = 2
 func (c *cycle) recordOfSilent(h *HostResult) *state.Record {
 	_, told := h.hostFailure()
 	failures, since := c.troubleOf(h)
-	if told || failures < recordSilence && !c.once || errors.Is(h.Err, context.Canceled) {
+	if !h.wantedAgain() && (told || failures < recordSilence && !c.once) || errors.Is(h.Err, context.Canceled) {
 		return nil
 	}
 	record := &state.Record{Confirmed: true}
 	if h.Record != nil {
 		*record = *h.Record
 	}
+	record.Clean = nil
 	record.Failures = maps.Clone(record.Failures)
 	if record.Failures == nil {
 		record.Failures = map[string]state.FailedUpdate{}
@@ -203,6 +205,10 @@ func (c *cycle) recordOfSilent(h *HostResult) *state.Record {
 	record.Failures[""] = state.FailedUpdate{Error: firstLine(h.Err), Since: since.UTC().Truncate(time.Second)}
 	return record
 }
+
+// wantedAgain says whether the host's directory was gone and is there again: what allowed
+// its removal is over.
+func (h *HostResult) wantedAgain() bool { return !h.Gone && h.Record != nil && h.Record.Clean != nil }
 
 // recordOfGone returns the record of a host that is no longer in the repo: none once it
 // is clean; until then it tells what is left to do.
@@ -219,7 +225,7 @@ func (c *cycle) recordOfGone(h *HostResult, failures map[string]state.FailedUpda
 		return nil, true
 	case h.Checked:
 		record.PreviousState, record.Confirmed = h.deployment.ToExported().PreviousState, true
-		record.Failures, record.Moving = failures, h.moving()
+		record.Failures, record.Moving, record.HeldBack = failures, h.moving(), c.heldBackOf(h)
 		if len(record.PreviousState) == 0 && h.Err == nil {
 			return nil, true
 		}
