@@ -30,7 +30,10 @@ var (
 
 // bounded is the way to an engine that may be hostile: what it answers is bounded, since
 // the client's library reads most of it whole.
-type bounded struct{ http.RoundTripper }
+type bounded struct {
+	http.RoundTripper
+	clock *clock
+}
 
 // RoundTrip implements http.RoundTripper.
 func (b bounded) RoundTrip(request *http.Request) (*http.Response, error) {
@@ -38,6 +41,7 @@ func (b bounded) RoundTrip(request *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	b.clock.answered(response.Header)
 	at := request.URL.Path
 	switch {
 	case strings.HasSuffix(at, "/events"), strings.HasSuffix(at, "/images/create"):

@@ -88,8 +88,9 @@ func (c *Config) New() (runtime.Runtime, error) {
 	if c.Host == "" && c.Dial == nil {
 		opts = append(opts, client.WithVersionFromEnv())
 	}
+	engineClock := &clock{}
 	// The address first: it would make the transport dial it on this machine.
-	opts = append(opts, client.WithHost(address), client.WithHTTPClient(&http.Client{Transport: bounded{transport}, CheckRedirect: client.CheckRedirect}))
+	opts = append(opts, client.WithHost(address), client.WithHTTPClient(&http.Client{Transport: bounded{transport, engineClock}, CheckRedirect: client.CheckRedirect}))
 	api, err := client.NewClientWithOpts(opts...)
 	if err != nil {
 		return nil, fmt.Errorf("open docker at %s: %w", address, err)
@@ -98,5 +99,5 @@ func (c *Config) New() (runtime.Runtime, error) {
 	if stall == 0 {
 		stall = defaultPullStall
 	}
-	return &Runtime{api: api, idle: transport.CloseIdleConnections, address: address, pullStall: stall}, nil
+	return &Runtime{api: api, idle: transport.CloseIdleConnections, address: address, pullStall: stall, clock: engineClock}, nil
 }

@@ -1,6 +1,8 @@
 package docker
 
 import (
+	"archive/tar"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -154,6 +156,10 @@ func (r *Runtime) ImportImage(ctx context.Context, ref string, rootfs io.Reader,
 	for _, e := range env {
 		changes = append(changes, "ENV "+e)
 	}
+	return r.importImage(ctx, ref, rootfs, changes)
+}
+
+func (r *Runtime) importImage(ctx context.Context, ref string, rootfs io.Reader, changes []string) error {
 	stream, err := r.api.ImageImport(ctx, image.ImportSource{Source: rootfs, SourceName: "-"}, ref, image.ImportOptions{Changes: changes})
 	if err != nil {
 		return fmt.Errorf("import image %s: %w", ref, r.classify(ctx, err))
@@ -172,6 +178,15 @@ func (r *Runtime) ImportImage(ctx context.Context, ref string, rootfs io.Reader,
 			return fmt.Errorf("import image %s: %s", ref, message.Error)
 		}
 	}
+}
+
+// importEmpty makes the image of containers that hold no files: an archive without any.
+func (r *Runtime) importEmpty(ctx context.Context) error {
+	var archive bytes.Buffer
+	if err := tar.NewWriter(&archive).Close(); err != nil {
+		return err
+	}
+	return r.importImage(ctx, runtime.EmptyImage, &archive, nil)
 }
 
 // RemoveImage removes a reference, and the image with its last one. One that does

@@ -25,6 +25,7 @@ type Runtime struct {
 	// idle closes idle connections.
 	idle    func()
 	address string
+	clock   *clock
 	// pullStall is how long a pull may make no progress.
 	pullStall time.Duration
 	// images guards defaults, which are what images fill in, by ID.
@@ -45,6 +46,7 @@ var (
 	_ runtime.Describer = (*Runtime)(nil)
 	_ runtime.Adjuster  = (*Runtime)(nil)
 	_ runtime.Watcher   = (*Runtime)(nil)
+	_ runtime.Clock     = (*Runtime)(nil)
 )
 
 // removalTimeout bounds the wait for a removal that somebody else began.
@@ -60,7 +62,7 @@ func (r *Runtime) Close() error {
 func (r *Runtime) Create(ctx context.Context, config *types.ContainerConfig) (string, error) {
 	id, err := r.create(ctx, config)
 	if cerrdefs.IsNotFound(err) && strings.Contains(strings.ToLower(err.Error()), "image") {
-		if err := r.Pull(ctx, config.Image, runtime.PullOptions{}); err != nil {
+		if err := r.fetch(ctx, config.Image); err != nil {
 			return "", err
 		}
 		id, err = r.create(ctx, config)
@@ -69,6 +71,14 @@ func (r *Runtime) Create(ctx context.Context, config *types.ContainerConfig) (st
 		return "", r.classify(ctx, err)
 	}
 	return id, nil
+}
+
+// fetch pulls an image, or makes it where it is the empty one.
+func (r *Runtime) fetch(ctx context.Context, image string) error {
+	if image == runtime.EmptyImage {
+		return r.importEmpty(ctx)
+	}
+	return r.Pull(ctx, image, runtime.PullOptions{})
 }
 
 func (r *Runtime) create(ctx context.Context, config *types.ContainerConfig) (string, error) {

@@ -32,6 +32,7 @@ var (
 	_ runtime.Describer = (*Runtime)(nil)
 	_ runtime.Adjuster  = (*Runtime)(nil)
 	_ runtime.Watcher   = (*Runtime)(nil)
+	_ runtime.Clock     = (*Runtime)(nil)
 )
 
 // update runs an action unless the context is over.
@@ -66,7 +67,7 @@ func (r *Runtime) Create(ctx context.Context, config *types.ContainerConfig) (st
 		if config.Group != "" && config.User == "" {
 			return fmt.Errorf("%w: a group needs a user", runtime.ErrInvalid)
 		}
-		c, err := newRecord(config)
+		c, err := newRecord(config, r.world.time())
 		if err != nil {
 			return err
 		}
@@ -78,12 +79,12 @@ func (r *Runtime) Create(ctx context.Context, config *types.ContainerConfig) (st
 	return id, err
 }
 
-func newRecord(config *types.ContainerConfig) (*record, error) {
+func newRecord(config *types.ContainerConfig, now time.Time) (*record, error) {
 	raw, err := json.Marshal(config)
 	if err != nil {
 		return nil, err
 	}
-	c := &record{Name: config.Name, Status: types.StatusCreated, Created: time.Now().UnixNano(), Files: map[string]*fileEntry{}}
+	c := &record{Name: config.Name, Status: types.StatusCreated, Created: now.UnixNano(), Files: map[string]*fileEntry{}}
 	if err := json.Unmarshal(raw, &c.Config); err != nil {
 		return nil, err
 	}
@@ -112,6 +113,9 @@ func (d *worldData) makeVolumes(c *record) {
 		}
 	}
 }
+
+// Time implements runtime.Clock.
+func (r *Runtime) Time() (time.Time, error) { return r.world.time(), nil }
 
 // Delete implements runtime.Runtime.
 func (r *Runtime) Delete(ctx context.Context, id string) error {

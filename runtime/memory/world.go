@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	stdsync "sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/gofrs/flock"
 
@@ -27,6 +29,8 @@ type World struct {
 	// pulls are those of this process. They are not data: credentials are never written
 	// to a file.
 	pulls []Pull
+	// clock is the machine's; nil for this process's own.
+	clock atomic.Pointer[func() time.Time]
 }
 
 // Pull is an image that was asked for, whether or not it is there.
@@ -211,6 +215,17 @@ func (w *World) Config(name string) (types.ContainerConfig, bool) {
 		}
 	})
 	return config, found
+}
+
+// SetClock gives the machine a clock of its own.
+func (w *World) SetClock(now func() time.Time) { w.clock.Store(&now) }
+
+// time is the machine's.
+func (w *World) time() time.Time {
+	if now := w.clock.Load(); now != nil {
+		return (*now)()
+	}
+	return time.Now()
 }
 
 // Remove removes a container by hand, whether it runs or not.

@@ -61,6 +61,8 @@ func Run(t *testing.T, open func(t *testing.T) Full, opts Options) {
 		"parents of files that exist keep their modes":         existingParents,
 		"users and groups are looked up by name":               accounts,
 		"what is no regular file is not read":                  notRegular,
+		"a container of nothing holds a name":                  empty,
+		"the machine tells its time":                           clock,
 		"a cancelled context ends every call":                  cancelled,
 		"calls can be made at once":                            concurrent,
 	} {

@@ -24,6 +24,7 @@ type Full interface {
 	runtime.Describer
 	runtime.Adjuster
 	runtime.Watcher
+	runtime.Clock
 }
 
 // Watched is a runtime that tells of each call. It is safe for concurrent use when
