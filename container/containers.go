@@ -65,6 +65,8 @@ type Containers struct {
 	RepairNow bool              `json:"-"`
 	// Secrets open what the containers refer to; nil where none does.
 	Secrets Secrets `json:"-"`
+	// Lease, when set, is held while something is changed on a machine.
+	Lease Lease `json:"-"`
 	// Superseded, when set and closed, ends the wait for containers to become ready:
 	// their updates are taken back, since a newer desired state is to be deployed.
 	Superseded <-chan struct{} `json:"-"`

@@ -2,6 +2,7 @@ package container
 
 import (
 	"strings"
+	"time"
 
 	"github.com/gitsync/gitsync/container/types"
 )
@@ -13,6 +14,11 @@ type Current struct {
 	Containers map[string]Instances
 	// Helpers are configuration containers that a crash left behind.
 	Helpers []types.ContainerSummary
+	// Leases are those of instances of gitsync that work for the same host directory,
+	// whether or not they are over.
+	Leases []types.ContainerSummary
+	// Time is the machine's at the look, where it tells it.
+	Time time.Time
 	// Taken holds, by name, the containers of others whose names we want.
 	Taken map[string]types.ContainerSummary
 	// Files holds the config files that were read back, by path on the host; a
@@ -52,6 +58,10 @@ func makeCurrent(rows []types.ContainerSummary, origin *Origin, previous, desire
 		}
 	}
 	for _, row := range rows {
+		if row.Labels[LabelRole] == RoleLease {
+			current.Leases = append(current.Leases, row)
+			continue
+		}
 		key, ours := belongs(row, origin, recorded, desired)
 		if !ours {
 			continue

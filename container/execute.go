@@ -89,9 +89,8 @@ type executor struct {
 	begun map[string]bool
 }
 
-// deploy makes the plan of the last look and carries it out.
-func (m *machine) deploy(ctx context.Context) error {
-	plan := m.plan()
+// forgetFound makes the state one of what was deployed, and not of what was found.
+func (m *machine) forgetFound() {
 	m.checked = false
 	// What a look found in a config file is no record of what was deployed.
 	for key, c := range m.state {
@@ -101,6 +100,10 @@ func (m *machine) deploy(ctx context.Context) error {
 			c.ConfigFiles = maps.Clone(recorded.ConfigFiles)
 		}
 	}
+}
+
+// carryOut carries a plan out.
+func (m *machine) carryOut(ctx context.Context, plan HostPlan) error {
 	if plan.Empty() {
 		m.settle(plan, nil)
 		return nil

@@ -14,13 +14,17 @@ const (
 	LabelOwner = "io.gitsync.owner"
 	// LabelProtect is "true" on a container that was created with its protection on.
 	LabelProtect = "io.gitsync.protect"
-	// LabelRole is "config" on the helper that carries config files.
+	// LabelRole is "config" on the helper that carries config files, and [RoleLease] on a
+	// lease.
 	LabelRole = "io.gitsync.role"
 	// LabelPrefix is reserved for labels of gitsync's own.
 	LabelPrefix = "io.gitsync."
 )
 
 const roleConfig = "config"
+
+// RoleLease is the role of the container that is an instance's lease of a machine.
+const RoleLease = "lease"
 
 // Suffixes of the names that containers have while one replaces the other.
 // Together with the labels they tell, after a crash, how far the update was.

@@ -25,6 +25,10 @@ type machine struct {
 	// follows each step of a deploy.
 	state   ContainersState
 	current Current
+	// seen are the containers that the look found, and lease is the machine's; nil where
+	// none is needed.
+	seen  []sighting
+	lease Lease
 	// checked says that current is a fresh look.
 	checked bool
 	// parallel, superseded and options are those of the deployment.
@@ -76,7 +80,12 @@ func (m *machine) lookWith(ctx context.Context, rt runtime.Runtime, opts CheckOp
 	if m.options.Unconfirmed {
 		known = withoutIDs(m.previous)
 	}
-	m.current = makeCurrent(rows, m.origin, known, m.desired)
+	m.current, m.seen = makeCurrent(rows, m.origin, known, m.desired), sightings(rows)
+	if clock, ok := rt.(runtime.Clock); ok && len(m.current.Leases) > 0 {
+		if m.current.Time, err = clock.Time(); err != nil {
+			return err
+		}
+	}
 	if m.options.Unconfirmed {
 		m.confirm()
 	}

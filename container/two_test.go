@@ -89,7 +89,7 @@ type hand struct {
 }
 
 // begin deploys in the background, up to the first call.
-func (w *world) begin(c change, recorded container.ContainersState) *hand {
+func (w *world) begin(ctx context.Context, c change, recorded container.ContainersState) *hand {
 	h := &hand{arrived: make(chan struct{}), granted: make(chan struct{}), ended: make(chan struct{})}
 	one := w.containers(c.after()...)
 	one.PreviousState = recorded
@@ -107,7 +107,7 @@ func (w *world) begin(c change, recorded container.ContainersState) *hand {
 	go func() {
 		defer close(h.ended)
 		// Either may fail: the other is in its way.
-		_ = one.DeployContext(context.Background())
+		_ = one.DeployContext(ctx)
 	}()
 	h.await()
 	return h
@@ -143,7 +143,7 @@ func TestTwoAtOnceLoseNoDataWhereverTheyMeet(t *testing.T) {
 		}
 		t.Run(c.name, func(t *testing.T) {
 			w := c.prepare(t)
-			all := w.begin(c, w.record()).calls(toTheEnd)
+			all := w.begin(t.Context(), c, w.record()).calls(toTheEnd)
 			for seen := range all {
 				for later := seen; later < all; later++ {
 					for acts := range all {
@@ -160,18 +160,67 @@ func TestTwoAtOnceLoseNoDataWhereverTheyMeet(t *testing.T) {
 	}
 }
 
+// TestALostLeaseLosesNoData takes the lease away from an instance at every call, while
+// another one begins: what the first one takes back and what the second one does meet.
+func TestALostLeaseLosesNoData(t *testing.T) {
+	t.Parallel()
+	for _, c := range changes {
+		if len(c.before()) > 1 || c.check == nil {
+			continue
+		}
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			w := c.prepare(t)
+			all := w.begin(t.Context(), c, w.record()).calls(toTheEnd)
+			for lost := range all {
+				for acts := range all {
+					if (lost+acts)%3 == 0 {
+						t.Run(fmt.Sprintf("lost at %d, met at %d", lost, acts), func(t *testing.T) { c.lose(t, lost, acts) })
+					}
+				}
+			}
+		})
+	}
+}
+
+// lose lets the first one lose its lease after so many calls, the second one begin, and
+// both go on by turns.
+func (c change) lose(t *testing.T, lost, acts int) {
+	w := c.prepare(t)
+	recorded := w.record()
+	ctx, lose := context.WithCancel(t.Context())
+	defer lose()
+	first := w.begin(ctx, c, recorded)
+	first.calls(lost)
+	lose()
+	second := w.begin(t.Context(), c, recorded)
+	second.calls(acts)
+	for !first.over {
+		first.calls(1)
+		second.calls(1)
+	}
+	second.calls(toTheEnd)
+	w.previous = recorded
+	c.endsWell(t, w)
+}
+
 func (c change) meet(t *testing.T, seen, later, acts int) {
 	w := c.prepare(t)
 	recorded := w.record()
-	first := w.begin(c, recorded)
+	first := w.begin(t.Context(), c, recorded)
 	first.calls(seen)
-	second := w.begin(c, recorded)
+	second := w.begin(t.Context(), c, recorded)
 	second.calls(1) // it looks
 	first.calls(later - seen)
 	second.calls(acts)
 	first.calls(toTheEnd)
 	second.calls(toTheEnd)
 	w.previous = recorded
+	c.endsWell(t, w)
+}
+
+// endsWell goes on as polls do, and checks that all is there.
+func (c change) endsWell(t *testing.T, w *world) {
 	var err error
 	for range 4 {
 		if err = w.deploy(c.after()...); err == nil || c.fails && errors.Is(err, container.ErrNotReady) {

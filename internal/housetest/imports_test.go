@@ -41,6 +41,8 @@ var mayImport = map[string][]string{
 	},
 	"container/resource": {"container", "container/types", "internal/yamlout"},
 
+	"lease": {"container", "container/types", "runtime"},
+
 	"gitrepo":           {"host/ssh", "internal/panics"},
 	"gitrepo/signature": {},
 	"trust":             {"gitrepo", "gitrepo/signature"},
@@ -60,14 +62,14 @@ var mayImport = map[string][]string{
 	"server": {},
 
 	"sync": {
-		"container", "container/types", "gitrepo", "host", "internal/grace", "internal/panics", "layout", "policy", "registry", "report", "runtime", "secret", "state", "trust",
+		"container", "container/types", "gitrepo", "host", "internal/grace", "internal/panics", "layout", "lease", "policy", "registry", "report", "runtime", "secret", "state", "trust",
 	},
 
 	"internal/demo": {
 		"container", "container/types", "examples", "runtime", "runtime/docker", "runtime/memory",
 	},
 	"cmd/gitsync": {
-		"container", "container/types", "examples", "gitrepo", "gitrepo/signature", "host", "host/direct", "host/ssh", "internal/demo", "layout", "pin", "policy",
+		"container", "container/types", "examples", "gitrepo", "gitrepo/signature", "host", "host/direct", "host/ssh", "internal/demo", "layout", "lease", "pin", "policy",
 		"registry", "registry/dockerconfig", "report", "report/forge", "report/notify", "runtime", "runtime/docker", "runtime/memory", "secret", "secret/unlock", "server", "state", "sync", "trust",
 	},
 
