@@ -81,6 +81,9 @@ func (c *cycle) deploymentOf(h *HostResult) *container.Containers {
 		Progress:     c.opts.Progress,
 		Credentials:  h.Host.Registries.Over(h.Name, c.registryPassword(h), c.opts.Credentials),
 	}
+	if lease, ok := c.leaseOf(h); ok {
+		containers.Lease = lease
+	}
 	if h.secrets != nil {
 		containers.Secrets = h.secrets
 	}

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gitsync/gitsync/container"
+	"github.com/gitsync/gitsync/lease"
 )
 
 // gather is how long the results of hosts are gathered into one commit of the state
@@ -81,7 +82,8 @@ func (c *cycle) leave() { c.leaveOnce.Do(func() { close(c.left) }) }
 func (c *cycle) flush(ctx context.Context) error {
 	for _, h := range c.tasks.takeFinished() {
 		c.result.Hosts = append(c.result.Hosts, h)
-		c.result.Again = c.result.Again || errors.Is(h.Err, container.ErrInterrupted)
+		c.result.Again = c.result.Again || errors.Is(h.Err, container.ErrInterrupted) || isOutOfDate(h.Err) || errors.Is(h.Err, lease.ErrLost)
+		c.result.waited = c.result.waited || errors.Is(h.Err, lease.ErrWaited)
 		h.cycle.reportHost(ctx, h)
 		c.keep(h)
 		c.know(h)

@@ -28,6 +28,9 @@ type cycle struct {
 	// left is closed when the cycle goes on without them.
 	left      chan struct{}
 	leaveOnce stdsync.Once
+	// waitUntil is when the wait for another instance on a host is given up; zero means
+	// never.
+	waitUntil time.Time
 	// once says that no other cycle follows in this process.
 	once bool
 	// tree is what the commit holds.
@@ -37,6 +40,8 @@ type cycle struct {
 	// only are the hosts that a look is due at, where no commit asks for the cycle; nil
 	// for all.
 	only map[string]bool
+	// stale says that the commit is not the newest one, in a cycle that no commit asks for.
+	stale bool
 	// watches are the streams of events, while the syncer runs.
 	watches *watches
 	// planOnly says that nothing is deployed.
@@ -65,7 +70,7 @@ type hostStep struct {
 // Cycle makes one pass: it deploys what the repo says and records it. Whatever
 // goes wrong is in the result. It waits for all hosts.
 func (s *Syncer) Cycle(ctx context.Context) *Result {
-	return s.cycle(ctx, func(*cycle) {})
+	return s.cycle(ctx, func(c *cycle) { c.waitUntil = time.Now().Add(s.opts.LeaseWait) })
 }
 
 func (s *Syncer) cycle(ctx context.Context, change func(*cycle)) *Result {

@@ -54,19 +54,29 @@ const suspensionsTimeout = 5 * time.Second
 
 // fetchSuspensions is for a cycle that no commit asks for: the commit that an earlier one
 // fetched is good enough, but a person may have suspended a container just before they
-// stopped it. Where Git does not answer that cannot be known.
+// stopped it. Where Git does not answer that cannot be known. Where the branch has moved,
+// another instance may have deployed it already: then all is left to the next cycle.
 func (c *cycle) fetchSuspensions(ctx context.Context) error {
 	c.result.Commit, c.tree = c.commit, hashedTree{c.commit.Tree()}
 	ctx, cancel := context.WithTimeout(ctx, suspensionsTimeout)
 	defer cancel()
 	refs, err := c.opts.Remote.Refs(ctx)
 	if err == nil {
+		c.stale = c.isBehind(refs)
+		c.result.Superseded = c.stale
 		err = c.state.Load(ctx, refs)
 	}
 	if err != nil {
 		zerolog.Ctx(ctx).Debug().Err(err).Msg("git: looking at hosts with the state branch as it was")
 	}
 	return nil
+}
+
+// isBehind says whether the branch has another tip than the commit that is deployed, and
+// than the one that is refused.
+func (c *cycle) isBehind(refs gitrepo.Refs) bool {
+	tip, err := refs.Branch(c.opts.Branch)
+	return err == nil && tip != c.commit.Hash && (c.refused == nil || c.refused.Commit.Hash != tip)
 }
 
 func (c *cycle) fetchBranches(ctx context.Context) error {

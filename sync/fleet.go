@@ -53,7 +53,7 @@ func (c *cycle) hostOf(h *HostResult) report.Host {
 	for _, err := range flatten(h.Err) {
 		var failure *container.Failure
 		switch {
-		case errors.Is(err, container.ErrSuperseded):
+		case errors.Is(err, container.ErrSuperseded), isOutOfDate(err):
 			host.Phase = report.Working
 			continue
 		case errors.As(err, &failure):

@@ -76,7 +76,7 @@ func (c *cycle) load(ctx context.Context) error {
 	c.guardMoves()
 	c.all = slices.Clone(c.hosts)
 	if c.only != nil {
-		c.hosts = slices.DeleteFunc(c.hosts, func(h *HostResult) bool { return !c.only[h.Name] })
+		c.hosts = slices.DeleteFunc(c.hosts, func(h *HostResult) bool { return c.stale || !c.only[h.Name] })
 	}
 	c.supersedeBusy(ctx)
 	c.announce(ctx)

@@ -87,6 +87,12 @@ type Options struct {
 	// Explain says that plans are wanted with where each value comes from
 	// ([layout.Host.Merged]).
 	Explain bool
+	// LeaseWait is how long Once and Cycle wait for another instance that works on a host; 2
+	// min by default. Run waits until it is done.
+	LeaseWait time.Duration
+	// LeaseLifetime is how long a host stays taken after this process has crashed on it; 1
+	// min by default.
+	LeaseLifetime time.Duration
 	// AllowPrune lets a commit remove any number of containers.
 	AllowPrune bool
 	// RetryNow tries failed updates at once, without their pause.
@@ -128,6 +134,9 @@ func (o *Options) withDefaults() error {
 	}
 	if o.WatchInterval <= 0 {
 		o.WatchInterval = 10 * time.Second
+	}
+	if o.LeaseWait <= 0 {
+		o.LeaseWait = 2 * time.Minute
 	}
 	if o.Now == nil {
 		o.Now = time.Now

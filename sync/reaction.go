@@ -26,7 +26,7 @@ const (
 
 // React says what an error needs.
 func React(err error) Reaction {
-	if errors.Is(err, container.ErrInterrupted) {
+	if errors.Is(err, container.ErrInterrupted) || gaveWay(err) {
 		return Retry
 	}
 	for _, target := range []error{

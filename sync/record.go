@@ -110,6 +110,10 @@ func (c *cycle) entryOf(source string, changed []*HostResult, records map[string
 
 // outcomeOf says what a host's task changes in its record.
 func (c *cycle) outcomeOf(h *HostResult) outcome {
+	if isTurned(h.Err) {
+		// Whoever works there records it.
+		return outcome{}
+	}
 	o := outcome{failures: c.failuresOf(h)}
 	looked := h.deployment != nil && h.Checked
 	if looked {

@@ -79,6 +79,8 @@ func (c *cycle) reportHost(ctx context.Context, h *HostResult) {
 		log.Debug().Str("host", h.Name).Time("until", h.Waiting).AnErr("because", h.Err).Msg("waiting")
 	case h.waitsForTurn && h.Err == nil:
 		log.Debug().Str("host", h.Name).Str("commit", commit).Msg("waits for its turn")
+	case isOutOfDate(h.Err):
+		log.Debug().Str("host", h.Name).AnErr("because", h.Err).Msg("checking the host again")
 	case h.Err != nil:
 		for _, err := range flatten(h.Err) {
 			c.reportError(log, h, err)

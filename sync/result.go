@@ -55,6 +55,8 @@ type Result struct {
 
 	// mistakes are those of each invalid host.
 	mistakes map[string]layout.Mistakes
+	// waited says that another instance had to be waited for.
+	waited bool
 	// retry is when a host that could not be handled is tried again.
 	retry time.Time
 }

@@ -198,6 +198,9 @@ func (c *cycle) handledTurn(h *HostResult) turnState {
 	case !ended:
 		s.unreachable = !h.looked
 		s.failed = !s.pending && len(withoutHost(h.known())) > 0
+	case isTurned(h.Err):
+		// Another instance is at it: nobody waits for that.
+		s.unreachable = true
 	default:
 		s.failed = c.spoilt(h)
 		s.unreachable = !h.Checked && !h.Quiet

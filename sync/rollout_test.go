@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gitsync/gitsync/container"
 	"github.com/gitsync/gitsync/sync"
 )
 
@@ -183,7 +184,7 @@ func TestHostsFollowInBatches(t *testing.T) {
 	w.cycle()
 	var order []string
 	for _, call := range w.watched.Calls() {
-		if name, ok := strings.CutPrefix(call, "create "); ok {
+		if name, ok := strings.CutPrefix(call, "create "); ok && !strings.HasPrefix(name, container.LeasePrefix) {
 			order = append(order, name[:2])
 		}
 	}

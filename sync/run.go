@@ -132,8 +132,15 @@ func (r *Result) next(scheduled, now time.Time) time.Time {
 // update is to be tried anew, or a roll-out goes on by itself. It returns the last
 // one's result.
 func (s *Syncer) Once(ctx context.Context) *Result {
+	waitUntil := time.Now().Add(s.opts.LeaseWait)
 	for tries := 1; ; tries++ {
-		result := s.cycle(ctx, func(c *cycle) { c.once = true })
+		result := s.cycle(ctx, func(c *cycle) { c.once, c.waitUntil = true, waitUntil })
+		if result.waited {
+			// It was somebody else's turn, and this one's is still to come.
+			tries--
+		} else {
+			waitUntil = time.Now().Add(s.opts.LeaseWait)
+		}
 		result.Again = result.Again && tries < maxAgain
 		goesOn := result.Rollout != nil && !result.Rollout.Until.IsZero()
 		if ctx.Err() != nil || !result.Superseded && !result.Again && !goesOn {

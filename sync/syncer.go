@@ -9,6 +9,7 @@ import (
 
 	"github.com/gitsync/gitsync/gitrepo"
 	"github.com/gitsync/gitsync/layout"
+	"github.com/gitsync/gitsync/lease"
 	"github.com/gitsync/gitsync/report"
 	"github.com/gitsync/gitsync/state"
 	"github.com/gitsync/gitsync/trust"
@@ -22,6 +23,8 @@ type Syncer struct {
 	state       *state.Records
 	loader      *layout.Loader
 	connections *connections
+	// instance takes the leases of the machines.
+	instance *lease.Instance
 
 	mu     stdsync.Mutex
 	commit *gitrepo.Commit
@@ -89,6 +92,11 @@ func New(opts Options) (*Syncer, error) {
 	if s.state, err = state.OpenRecords(opts.storeDir("state"), opts.Remote, opts.StateBranch, opts.Author); err != nil {
 		return nil, errors.Join(err, s.source.Close())
 	}
+	keeper, err := keeperOf(opts.DataDir)
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	s.instance = lease.New(lease.Options{Keeper: keeper, Lifetime: opts.LeaseLifetime})
 	s.state.Use(s.opts.Memory, s.opts.TrustRecords)
 	if s.opts.Seal != nil {
 		s.state.Require(s.opts.Seal, recordsRefused)

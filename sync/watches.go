@@ -7,6 +7,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/gitsync/gitsync/container"
 	"github.com/gitsync/gitsync/internal/panics"
 	"github.com/gitsync/gitsync/runtime"
 )
@@ -140,8 +141,11 @@ func (w *watches) ready(h *HostResult, one *watch, again bool) {
 }
 
 // seen asks for a look at what an event tells of. Foreign containers count too: one may
-// have a name, a port or a namespace that ours need.
+// have a name, a port or a namespace that ours need. Leases never do.
 func (w *watches) seen(h *HostResult, one *watch, e runtime.Event) {
+	if e.Labels[container.LabelRole] == container.RoleLease {
+		return
+	}
 	w.ask(h, one, func(l *looks) {
 		if len(l.ids) >= maxEventIDs {
 			// A flood: a complete look needs none.

@@ -17,11 +17,12 @@ func newApplyCommand(s *settings) *cobra.Command {
 		Long: `apply runs one cycle at once, as run --once does. Updates that failed before are
 tried again now, whatever their pause. Drift is repaired now, also where the policy is
 to report it only, and where somebody undid the repairs; what is suspended is left alone.
-It may be used while run is at work elsewhere.
+It may be used beside run: where another gitsync instance works on a host, apply waits for
+its turn, up to two minutes.
 
 EXIT STATUS
   0  everything is as the repo says
-  1  something failed`,
+  1  something failed, or another instance still works on a host`,
 		Example: `  gitsync apply --repo git@example.com:acme/infra.git --host web1
   gitsync apply --repo /srv/git/infra.git --host old1 --allow-prune   # remove what is gone from the repo`,
 		Args: cobra.NoArgs,

@@ -91,6 +91,8 @@ type statusTrouble struct {
 	Agent bool `json:"agent,omitempty"`
 	// Suspended is set where the host as a whole is.
 	Suspended *state.Suspension `json:"suspended,omitempty"`
+	// Lease says which instance works on the host just now.
+	Lease *container.LeaseHolder `json:"lease,omitempty"`
 	// ToClean is set for a host that is no longer in the repo.
 	ToClean *state.Clean `json:"toClean,omitempty"`
 }

@@ -38,12 +38,16 @@ at once; polls go on beside them. GET /healthz answers there too.
 An update that fails is taken back, and tried again after a pause that grows from 10
 seconds to an hour; a new commit for the host, or gitsync retry, ends it.
 
+Where another gitsync instance works on a host for the same repo, run waits for its turn
+there; with --once up to two minutes.
+
 SIGTERM lets the step in hand finish and then stops, within seconds; a second
 one stops at once.
 
 EXIT STATUS
   0  with --once: everything is as the repo says; else: stopped by a signal
-  1  with --once: something failed; else: gitsync could not start`,
+  1  with --once: something failed, or another instance still works on a host; else:
+     gitsync could not start`,
 		Example: `  gitsync run --repo https://example.com/acme/infra.git
   gitsync run --repo git@example.com:acme/infra.git --git-ssh-key /etc/gitsync/key --host web1
   gitsync run --repo https://example.com/acme/infra.git --agent  # on each host

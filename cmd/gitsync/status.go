@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -24,7 +25,8 @@ func newStatusCommand(s *settings) *cobra.Command {
 		Short: "Show what runs, beside what should",
 		Long: `status prints a row for each container: the image that the repo wants, what the host
 says, the commit that the container came from, and what is wrong: what run would change,
-drift that it leaves, what is suspended, by whom and why. It touches nothing.
+drift that it leaves, what is suspended, by whom and why, and which gitsync instance works
+on a host just now. It touches nothing.
 
 EXIT STATUS
   0  everything is as the repo says; containers may be suspended
@@ -156,7 +158,7 @@ func problemOfChange(h *sync.HostResult, c container.Change) string {
 }
 
 // hostLines say what is wrong with a host as a whole, as the state branch has it: since
-// when it cannot be handled, and that it is to be cleaned.
+// when it cannot be handled, and that it is to be cleaned; and which instance works there.
 func hostLines(h *sync.HostResult) []string {
 	var lines []string
 	if h.Record != nil {
@@ -170,6 +172,9 @@ func hostLines(h *sync.HostResult) []string {
 		} else if !slices.Contains(h.Keys(), key) {
 			lines = append(lines, key+" is "+text)
 		}
+	}
+	if lease := h.Lease(); lease != nil {
+		lines = append(lines, fmt.Sprintf("%s, and holds the host until %s", lease, lease.Until.Format(time.RFC3339)))
 	}
 	if c := h.Clean(); c != nil {
 		line := fmt.Sprintf("no longer in the repo since commit %s, seen %s; %s to be removed from it",
@@ -272,7 +277,7 @@ func (p *jsonPrinter) status(r *sync.Result) error {
 		if suspended, ok := h.Suspended[""]; ok {
 			host.Suspended = &suspended
 		}
-		host.ToClean = h.Clean()
+		host.Lease, host.ToClean = h.Lease(), h.Clean()
 		doc.Hosts = append(doc.Hosts, host)
 	}
 	for _, a := range r.Agents {
