@@ -1,6 +1,7 @@
 package layout
 
 import (
+	"errors"
 	"fmt"
 	"path"
 	"regexp"
@@ -56,6 +57,8 @@ func absolutePath(p string) (problem, hint string) {
 		return fmt.Sprintf("is longer than %d bytes", maxPath), ""
 	case !path.IsAbs(p):
 		return "is not absolute", "begin it with /"
+	case slices.ContainsFunc(strings.Split(p, "/"), func(part string) bool { return len(part) > maxPathPart }):
+		return fmt.Sprintf("has more than %d bytes between two slashes", maxPathPart), ""
 	case path.Clean(p) != strings.TrimSuffix(p, "/") && p != "/":
 		return "is not clean", "write " + quoted(path.Clean(p))
 	}
@@ -86,6 +89,9 @@ func networkMode(mode string) (problem, hint string) {
 
 var accountName = regexp.MustCompile(`^[a-zA-Z0-9_][a-zA-Z0-9_.-]*\$?$`)
 
+// maxAccount is the largest number of a user or group.
+const maxAccount = 1<<31 - 2
+
 // account checks a user or a group, by name or number.
 func account(name string) (problem, hint string) {
 	if user, group, both := strings.Cut(name, ":"); both {
@@ -93,6 +99,9 @@ func account(name string) (problem, hint string) {
 	}
 	if !accountName.MatchString(name) {
 		return "is no name and no number", `write for example "1000" or www-data`
+	}
+	if n, err := strconv.ParseUint(name, 10, 64); errors.Is(err, strconv.ErrRange) || err == nil && n > maxAccount {
+		return fmt.Sprintf("is above %d", maxAccount), "write a smaller number"
 	}
 	return "", ""
 }
@@ -111,12 +120,28 @@ func restartPolicy(policy string) (problem, hint string) {
 	return "", ""
 }
 
-var hostnames = regexp.MustCompile(`^[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?(\.[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?)*$`)
+var hostnames = regexp.MustCompile(`^[a-zA-Z0-9_]([a-zA-Z0-9_-]*[a-zA-Z0-9_])?(\.[a-zA-Z0-9_]([a-zA-Z0-9_-]*[a-zA-Z0-9_])?)*$`)
+
+const (
+	// maxHostname is Linux's limit for the name of a machine.
+	maxHostname = 64
+	// maxDomain and maxLabel are the limits of DNS for a name, and between its dots.
+	maxDomain, maxLabel = 253, 63
+)
 
 // hostname checks what Linux and Docker take.
 func hostname(name string) (problem, hint string) {
-	if len(name) > 63 || !hostnames.MatchString(name) {
-		return "is no host name", "use at most 63 of a-z, A-Z, 0-9, - and ."
+	if len(name) > maxHostname || !hostnames.MatchString(name) {
+		return "is no host name", fmt.Sprintf("use at most %d of a-z, A-Z, 0-9, _, - and .", maxHostname)
+	}
+	return "", ""
+}
+
+// lookupName checks a name that others look up.
+func lookupName(name string) (problem, hint string) {
+	isLong := func(label string) bool { return len(label) > maxLabel }
+	if len(name) > maxDomain || !hostnames.MatchString(name) || slices.ContainsFunc(strings.Split(name, "."), isLong) {
+		return "is no host name", fmt.Sprintf("use at most %d of a-z, A-Z, 0-9, _, - and ., and at most %d between dots", maxDomain, maxLabel)
 	}
 	return "", ""
 }

@@ -26,14 +26,18 @@ type claim struct {
 	at              position
 }
 
-// portKey is a port of a machine. Its ip is empty for all addresses, and
-// someAddress for a port that is published on any.
+// portKey is a port of a machine on the addresses of one family. Its ip is allAddresses
+// for all of them, and someAddress for a port that is published on any.
 type portKey struct {
 	number       int
 	protocol, ip string
+	isV6         bool
 }
 
-const someAddress = "some"
+const (
+	allAddresses = "all"
+	someAddress  = "some"
+)
 
 type fileClaim struct {
 	claim
@@ -98,32 +102,44 @@ func (c *claims) visit(who claim, e *entry, take bool) Mistakes {
 // port returns who has a port that conflicts with this one, by the rule of
 // types.PortMap.Conflicts.
 func (c *claims) port(p types.PortMap) (claim, bool) {
-	key := keyOf(p)
-	if key.ip == "" {
-		key.ip = someAddress
+	for _, key := range keysOf(p) {
+		meets := []string{key.ip, allAddresses}
+		if key.ip == allAddresses {
+			meets = []string{someAddress}
+		}
+		for _, key.ip = range meets {
+			if other, taken := c.ports[key]; taken {
+				return other, true
+			}
+		}
 	}
-	if other, taken := c.ports[key]; taken {
-		return other, true
-	}
-	key.ip = ""
-	other, taken := c.ports[key]
-	return other, taken
+	return claim{}, false
 }
 
 func (c *claims) takePort(who claim, p types.PortMap) {
-	for _, key := range []portKey{keyOf(p), {p.Published(), p.Proto(), someAddress}} {
-		if _, taken := c.ports[key]; !taken {
-			c.ports[key] = who
+	for _, key := range keysOf(p) {
+		for _, key.ip = range []string{key.ip, someAddress} {
+			if _, taken := c.ports[key]; !taken {
+				c.ports[key] = who
+			}
 		}
 	}
 }
 
-func keyOf(p types.PortMap) portKey {
-	key := portKey{p.Published(), p.Proto(), p.IP}
-	if p.IP == "0.0.0.0" || p.IP == "::" {
-		key.ip = ""
+// keysOf are the keys of a port: one, or where it names no address one for each family.
+func keysOf(p types.PortMap) []portKey {
+	v4 := portKey{number: p.Published(), protocol: p.Proto(), ip: allAddresses}
+	v6 := v4
+	v6.isV6 = true
+	switch p.IP {
+	case "":
+		return []portKey{v4, v6}
+	case "0.0.0.0":
+		return []portKey{v4}
+	case "::":
+		return []portKey{v6}
 	}
-	return key
+	return []portKey{{p.Published(), p.Proto(), p.IP, strings.Contains(p.IP, ":")}}
 }
 
 // fileClash compares a config file with those of other containers. Two that
@@ -216,8 +232,11 @@ func separate(hosts []*loaded, localDocker string) map[*loaded]Mistakes {
 
 func portText(p types.PortMap) string {
 	text := strconv.Itoa(p.Published()) + "/" + p.Proto()
-	if p.IP != "" {
-		return p.IP + ":" + text
+	switch {
+	case p.IP == "":
+		return text
+	case strings.Contains(p.IP, ":"):
+		return "[" + p.IP + "]:" + text
 	}
-	return text
+	return p.IP + ":" + text
 }

@@ -19,6 +19,8 @@ type decoder struct {
 	// host is whose containers these are; empty for a group alone.
 	host     string
 	mistakes Mistakes
+	// warnings are no mistakes: the host is deployed.
+	warnings Mistakes
 	// ports counts the ports that were published so far.
 	ports int
 	// files holds the file of each node that is not in the decoder's own.
@@ -52,6 +54,11 @@ func (d *decoder) badAt(at position, hint, format string, args ...any) {
 		return
 	}
 	d.mistakes = append(d.mistakes, at.mistake(d.file, hint, fmt.Sprintf(format, args...)))
+}
+
+// warn records what is no mistake, and may not be what was meant.
+func (d *decoder) warn(n *yaml.Node, hint, format string, args ...any) {
+	d.warnings = append(d.warnings, d.at(n).mistake(d.file, hint, fmt.Sprintf(format, args...)))
 }
 
 // position is a place in a YAML file.

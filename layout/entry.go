@@ -59,13 +59,13 @@ var updateKeys = schema[entry]{
 // them.
 var containerSchema = append(schema[entry]{
 	{key: "image", decode: text(func(e *entry) *string { return &e.config.Image }, imageReference)},
-	{key: "args", decode: scalars(func(e *entry) *[]string { return &e.config.Args }, anything), aka: []string{"command", "cmd"}},
-	{key: "entrypoint", decode: scalars(func(e *entry) *[]string { return &e.config.Entrypoint }, anything)},
+	{key: "args", decode: command(func(e *entry) *[]string { return &e.config.Args }), aka: []string{"command", "cmd"}},
+	{key: "entrypoint", decode: command(func(e *entry) *[]string { return &e.config.Entrypoint })},
 	{key: "ports", decode: decodePorts, aka: []string{"publish", "expose"}},
 	{key: "mounts", decode: decodeMounts, aka: []string{"volumes", "binds"}},
 	{key: "privileged", decode: boolean(func(e *entry) *bool { return &e.config.Privileged })},
 	{key: "networkMode", decode: text(func(e *entry) *string { return &e.config.NetworkMode }, networkMode), aka: []string{"network", "networks", "net"}},
-	{key: "networkAliases", decode: scalars(func(e *entry) *[]string { return &e.config.NetworkAliases }, hostname), aka: []string{"aliases", "alias"}},
+	{key: "networkAliases", decode: scalars(func(e *entry) *[]string { return &e.config.NetworkAliases }, lookupName), aka: []string{"aliases", "alias"}},
 	{key: "pidMode", decode: text(func(e *entry) *string { return &e.config.PidMode }, namespace("host")), aka: []string{"pid"}},
 	{key: "ipcMode", decode: text(func(e *entry) *string { return &e.config.IpcMode }, namespace("none", "private", "shareable", "host")), aka: []string{"ipc"}},
 	{key: "user", decode: scalar(func(e *entry) *string { return &e.config.User }, account)},
@@ -86,6 +86,17 @@ var containerSchema = append(schema[entry]{
 	{key: "configFiles", decode: decodeConfigFiles, aka: []string{"configs", "files"}},
 	{key: "secretFiles", decode: decodeSecretFiles, aka: []string{"secrets", "secret"}},
 }, updateKeys...)
+
+// command decodes what replaces a part of the image's command. An empty list replaces
+// nothing, which is not what it says elsewhere.
+func command(at func(*entry) *[]string) decode[entry] {
+	return func(d *decoder, what string, n *yaml.Node, e *entry) {
+		if n = resolve(n); n.Kind == yaml.SequenceNode && len(n.Content) == 0 {
+			d.warn(n, "leave it out", "%s: [] stands for the image's, and does not clear it", what)
+		}
+		scalars(at, anything)(d, what, n, e)
+	}
+}
 
 // containersOf returns the mapping of containers in the root of a containers.yaml,
 // which is nil when there is a mistake.
@@ -167,6 +178,9 @@ func checkEntry(d *decoder, what string, e *entry, fields []pair) {
 			d.badAt(e.mountsAt[i], "keep one of them", "two mounts of %s have the target %s", what, quoted(m.Target))
 		}
 		targets[m.Target] = true
+	}
+	if e.config.Group != "" && e.config.User == "" && !hasKey(fields, "user") {
+		d.badAt(e.at, "write user too", "%s has a group and no user", what)
 	}
 	checkNetworkMode(d, what, e)
 	checkUpdate(d, what, e)

@@ -36,6 +36,8 @@ const (
 	MaxGroupNodes = 1_000_000
 	// maxPath is PATH_MAX of Linux, less the zero byte.
 	maxPath = 4095
+	// maxPathPart is NAME_MAX of Linux.
+	maxPathPart = 255
 	// maxMistakes bounds the report about one host.
 	maxMistakes = 1000
 )

@@ -32,6 +32,8 @@ type loaded struct {
 	reach    reach
 	entries  []*entry
 	mistakes Mistakes
+	// warnings keep nothing from being deployed.
+	warnings Mistakes
 	merged   *Merged
 	// decoder is the one of containers.yaml, as long as the host is loaded.
 	decoder *decoder
@@ -99,6 +101,7 @@ func (l *loaded) read(s *source, dir *directory) error {
 		l.checkOrder(d)
 	}
 	l.mistakes = slices.Concat(settings.mistakes, d.mistakes, l.secretMistakes)
+	l.warnings = d.warnings
 	used := map[string]bool{}
 	for _, e := range l.entries {
 		for _, f := range e.files {

@@ -131,12 +131,14 @@ func assemble(hosts []*loaded, localDocker string, general Mistakes) *Repo {
 	repo := &Repo{}
 	clashes := separate(hosts, localDocker)
 	for _, h := range hosts {
+		repo.Warnings = append(repo.Warnings, h.warnings...)
 		if mistakes := slices.Concat(general, h.mistakes, clashes[h].tidy()); len(mistakes) > 0 {
 			repo.Invalid = append(repo.Invalid, InvalidHost{Name: h.name, Mistakes: mistakes})
 			continue
 		}
 		repo.Hosts = append(repo.Hosts, h.host(localDocker))
 	}
+	repo.Warnings = repo.Warnings.tidy()
 	return repo
 }
 

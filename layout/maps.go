@@ -1,10 +1,7 @@
 package layout
 
 import (
-	"net/netip"
-	"path"
 	"regexp"
-	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -57,7 +54,8 @@ func (d *decoder) items(what string, n *yaml.Node, separator string, needsValue 
 	return all
 }
 
-var envName = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_.-]*$`)
+// envName is what engines take, less what is most likely a slip: spaces, and digits first.
+var envName = regexp.MustCompile(`^[^=\s\pC0-9][^=\s\pC]*$`)
 
 func decodeEnv(d *decoder, what string, n *yaml.Node, e *entry) {
 	for _, it := range d.items(what, n, "=", true) {
@@ -79,46 +77,6 @@ func decodeLabels(d *decoder, what string, n *yaml.Node, e *entry) {
 		default:
 			put(&e.config.Labels, it.name, it.value)
 		}
-	}
-}
-
-// decodeExtraHosts keeps a list's order, and sorts a mapping, which has none.
-func decodeExtraHosts(d *decoder, what string, n *yaml.Node, e *entry) {
-	for _, it := range d.items(what, n, ":", true) {
-		if problem, hint := hostname(it.name); problem != "" {
-			d.bad(it.node, hint, "%s %s %s", what, quoted(it.name), problem)
-			continue
-		}
-		address := strings.TrimSuffix(strings.TrimPrefix(it.value, "["), "]")
-		if _, err := netip.ParseAddr(address); err != nil && address != "host-gateway" {
-			d.bad(it.node, "write an IP address, or host-gateway", "%s %s has no IP address: %s", what, quoted(it.name), quoted(it.value))
-			continue
-		}
-		e.config.ExtraHosts = append(e.config.ExtraHosts, it.name+":"+address)
-	}
-	if resolve(n).Kind == yaml.MappingNode {
-		slices.Sort(e.config.ExtraHosts)
-	}
-}
-
-var tmpfsOptions = regexp.MustCompile(`^[a-zA-Z0-9_=,%.-]*$`)
-
-func decodeTmpfs(d *decoder, what string, n *yaml.Node, e *entry) {
-	for _, it := range d.items(what, n, ":", false) {
-		target := path.Clean(it.name)
-		if problem, hint := absolutePath(it.name); problem != "" {
-			d.bad(it.node, hint, "%s %s %s", what, quoted(it.name), problem)
-			continue
-		}
-		if !tmpfsOptions.MatchString(it.value) {
-			d.bad(it.node, "write for example size=64m,mode=1777", "%s %s has broken options %s", what, quoted(it.name), quoted(it.value))
-			continue
-		}
-		if _, twice := e.config.Tmpfs[target]; twice || target == "/" {
-			d.bad(it.node, "", "%s %s is there twice, or is the root directory", what, quoted(it.name))
-			continue
-		}
-		put(&e.config.Tmpfs, target, it.value)
 	}
 }
 

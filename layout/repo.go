@@ -37,6 +37,9 @@ type Repo struct {
 	// Unnamed are the mistakes in groups that no host names: they keep no host from
 	// being deployed. They are looked for when all hosts are loaded.
 	Unnamed Mistakes
+	// Warnings are about what is no mistake, and may not be what was meant: they keep
+	// nothing from being deployed.
+	Warnings Mistakes
 
 	// asked are the names and globs of [Options].
 	asked []string

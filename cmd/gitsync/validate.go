@@ -21,7 +21,7 @@ func newValidateCommand() *cobra.Command {
 		Short: "Check the files of a repo",
 		Long: `validate reads hosts/*/ in DIR (default: the current directory) as run would, and
 prints every mistake as file:line:column. It needs neither Docker, nor a network,
-nor the keys of secrets.
+nor the keys of secrets. A warning is no mistake: the host is deployed.
 
 What the policy of the agent denies is a mistake too: that of --policy, or else the
 default profile.
@@ -76,7 +76,8 @@ func runValidate(ctx context.Context, dir, output, policyFile string, secrets se
 			Type     string        `json:"type"`
 			Valid    bool          `json:"valid"`
 			Mistakes []mistakeJSON `json:"mistakes"`
-		}{"validate", len(mistakes) == 0, mistakesJSON(mistakes)}); err != nil {
+			Warnings []mistakeJSON `json:"warnings,omitempty"`
+		}{"validate", len(mistakes) == 0, mistakesJSON(mistakes), mistakesJSON(repo.Warnings)}); err != nil {
 			return err
 		}
 	} else if err := printMistakes(newTerminal(stdout), repo, mistakes); err != nil {
@@ -96,6 +97,10 @@ func printMistakes(t *terminal, repo *layout.Repo, mistakes layout.Mistakes) err
 	}
 	for _, m := range mistakes {
 		line("%s\n", clean(m.Error()))
+	}
+	for _, w := range repo.Warnings {
+		w.Message = "warning: " + w.Message
+		line("%s\n", clean(w.Error()))
 	}
 	if len(mistakes) > 0 {
 		where := " in " + plural(len(repo.Invalid), "host")

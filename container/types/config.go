@@ -1,5 +1,7 @@
 package types
 
+import "strings"
+
 // ContainerConfig says, independently of the runtime, how to run a container.
 //
 // A zero field means "the runtime's or the image's default". Fields may be
@@ -93,11 +95,25 @@ func (p PortMap) Proto() string {
 	return p.Protocol
 }
 
-// Conflicts says whether both cannot be published on one machine.
+// Conflicts says whether both cannot be published on one machine. All addresses of IPv4
+// (0.0.0.0) and all of IPv6 (::) do not meet; no address is both.
 func (p PortMap) Conflicts(q PortMap) bool {
-	wildcard := func(ip string) bool { return ip == "" || ip == "0.0.0.0" || ip == "::" }
 	return p.Published() == q.Published() && p.Proto() == q.Proto() &&
-		(p.IP == q.IP || wildcard(p.IP) || wildcard(q.IP))
+		(p.IP == q.IP || p.covers(q.IP) || q.covers(p.IP))
+}
+
+// covers says whether the port is published on the given address among others.
+func (p PortMap) covers(ip string) bool {
+	isV6 := strings.Contains(ip, ":")
+	switch p.IP {
+	case "":
+		return true
+	case "0.0.0.0":
+		return !isV6
+	case "::":
+		return isV6
+	}
+	return false
 }
 
 // Mount types.

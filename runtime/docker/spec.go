@@ -30,11 +30,23 @@ func convert(c *types.ContainerConfig) (*container.Config, *container.HostConfig
 	hostSettings := &container.HostConfig{
 		PortBindings: bindings, Mounts: mounts(c.Mounts), Privileged: c.Privileged,
 		NetworkMode: container.NetworkMode(c.NetworkMode), PidMode: container.PidMode(c.PidMode),
-		IpcMode: container.IpcMode(c.IpcMode), CapAdd: slices.Clone(c.CapAdd), CapDrop: slices.Clone(c.CapDrop),
+		IpcMode: container.IpcMode(c.IpcMode), CapAdd: capabilities(c.CapAdd), CapDrop: capabilities(c.CapDrop),
 		ExtraHosts: slices.Clone(c.ExtraHosts), Tmpfs: maps.Clone(c.Tmpfs), RestartPolicy: restartPolicy(c.Restart),
 		Resources: container.Resources{Memory: int64(c.Memory), NanoCPUs: int64(math.Round(c.CPUs * 1e9))},
 	}
 	return settings, hostSettings
+}
+
+// capabilities are the names as they are, but for CAP_ALL: the engine takes each one with
+// CAP_ before it or without, and ALL only without.
+func capabilities(names []string) []string {
+	names = slices.Clone(names)
+	for i, name := range names {
+		if strings.EqualFold(name, "CAP_ALL") {
+			names[i] = "ALL"
+		}
+	}
+	return names
 }
 
 // networking names the container's aliases on its network; nil when it has none.
