@@ -20,6 +20,9 @@ func records(f Fleet, branch, targetURL string) []record {
 		if f.Commit == "" {
 			break
 		}
+		if h.Unseen {
+			continue
+		}
 		r := record{Deployment: forge.Deployment{
 			Commit: f.Commit, Branch: branch, Environment: h.Name, TargetURL: targetURL,
 		}}

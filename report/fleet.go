@@ -39,6 +39,9 @@ const (
 type Host struct {
 	Name  string
 	Phase Phase
+	// Unseen says that the phase is what the record tells, since this process has not
+	// looked yet: then nobody is told that all is well, or what is wrong.
+	Unseen bool
 	// Deployed is the full hash of the newest commit that changed the host and was
 	// deployed to it; empty when nothing was.
 	Deployed string

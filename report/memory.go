@@ -75,11 +75,14 @@ func (m memory) next(f Fleet) memory {
 }
 
 // looked says whether the host's containers were looked at to the end.
-func (h Host) looked() bool { return h.Phase != Working && h.Phase != Away }
+func (h Host) looked() bool { return h.Phase != Working && h.Phase != Away && !h.Unseen }
 
 // nextProblems are the problems that a host has now, with the time since when, and the
 // words that people were told.
 func nextProblems(before map[string]openProblem, f Fleet, h Host) map[string]openProblem {
+	if h.Unseen {
+		return before
+	}
 	after := map[string]openProblem{}
 	for key, known := range before {
 		if stays(known, h.Phase) {
@@ -133,7 +136,7 @@ func stays(known openProblem, phase Phase) bool {
 // commit was tried and it fails otherwise. Words alone may have a number in them that
 // changes with each try, and a commit alone may be about something else.
 func news(known, now openProblem) bool {
-	return known.Text != now.Text && known.Commit != now.Commit
+	return forge.Steady(known.Text) != forge.Steady(now.Text) && known.Commit != now.Commit
 }
 
 func nextDrift(h Host) map[string]string {

@@ -72,7 +72,7 @@ func (e entry) key() string {
 func (e entry) word() string {
 	switch {
 	case e.Status != nil:
-		return strings.Join([]string{string(e.Status.State), e.Status.Description, e.Status.TargetURL}, "\n")
+		return strings.Join([]string{string(e.Status.State), forge.Steady(e.Status.Description), e.Status.TargetURL}, "\n")
 	case e.Deployment != nil:
 		return string(e.Deployment.State)
 	}

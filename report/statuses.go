@@ -36,7 +36,7 @@ type StatusOptions struct {
 // Drift is a warning when something differs and stays so, else an error when a host
 // cannot be looked at, else success, which names what was repaired. While a host is at
 // work it is not said that nothing differs: what was said before stands. Hosts that
-// nothing was deployed to do not count.
+// nothing was deployed to do not count. No success is said of a host that is unseen.
 func Statuses(f Fleet, o StatusOptions) []forge.Status {
 	var statuses []forge.Status
 	add := func(commit, context, host string, state forge.State, text string) {
@@ -48,22 +48,25 @@ func Statuses(f Fleet, o StatusOptions) []forge.Status {
 			State: state, Description: fit(text, room), TargetURL: o.TargetURL,
 		})
 	}
-	state, text := deployed(f)
-	add(f.Commit, "deploy", "", state, text)
+	addDeploy := func(f Fleet, host string) {
+		if state, text := deployed(f); state != forge.Success || f.isSeen() {
+			add(f.Commit, "deploy", host, state, text)
+		}
+	}
 	addDrift := func(f Fleet, host string) {
 		on := drifting(f)
-		if state, text := on.status(); state != forge.Success || len(f.in(Working)) == 0 {
+		if state, text := on.status(); state != forge.Success || len(f.in(Working)) == 0 && f.isSeen() {
 			add(on.commit, "drift", host, state, text)
 		}
 	}
+	addDeploy(f, "")
 	addDrift(f, "")
 	if !o.PerHost {
 		return statuses
 	}
 	for _, h := range f.Hosts {
 		alone := Fleet{Commit: f.Commit, When: f.When, Hosts: []Host{h}}
-		state, text = deployed(alone)
-		add(f.Commit, "deploy", h.Name, state, text)
+		addDeploy(alone, h.Name)
 		addDrift(alone, h.Name)
 	}
 	return statuses
@@ -113,6 +116,11 @@ func deployed(f Fleet) (forge.State, string) {
 		text += "; " + s
 	}
 	return forge.Success, text
+}
+
+// isSeen says whether all hosts were looked at.
+func (f Fleet) isSeen() bool {
+	return !slices.ContainsFunc(f.Hosts, func(h Host) bool { return h.Unseen })
 }
 
 // in are the hosts that are in one of some phases.

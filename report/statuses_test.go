@@ -140,3 +140,20 @@ func TestALongDescriptionIsCutAtAWord(t *testing.T) {
 		t.Errorf("got %q, want whole words and …", got)
 	}
 }
+
+// What a process has not looked at yet is told neither as well nor as newly wrong.
+func TestOfAHostThatIsUnseenNobodyIsToldThatAllIsWell(t *testing.T) {
+	unseen := deployed("web1")
+	unseen.Unseen = true
+	if got := report.Statuses(at('a', unseen), report.StatusOptions{PerHost: true}); len(got) > 0 {
+		t.Errorf("statuses: %v, want none", got)
+	}
+	failed := at('a', fresh("web1", report.Failed))
+	if got := report.Messages(failed, at('a', unseen)); len(got) > 0 {
+		t.Errorf("messages: %v, want none: it is not known whether it recovered", got)
+	}
+	got := report.Statuses(at('a', unseen, fresh("web2", report.Working)), report.StatusOptions{})
+	if len(got) != 1 || got[0].State != forge.Pending {
+		t.Errorf("statuses: %v, want that web2 is at work", got)
+	}
+}

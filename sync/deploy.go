@@ -10,6 +10,9 @@ import (
 // deploy carries the plan out. An empty plan makes no call. One that gave way to another
 // instance is no trouble of the host.
 func (c *cycle) deploy(ctx context.Context, h *HostResult) error {
+	c.tasks.mu.Lock()
+	h.deploys = changes(h)
+	c.tasks.mu.Unlock()
 	err := h.deployment.DeployContext(ctx)
 	if gaveWay(err) && !errors.Is(err, runtime.ErrUnreachable) {
 		c.lookAgain(h)

@@ -30,7 +30,7 @@ func (c *cycle) know(h *HostResult) {
 		delete(c.fleet, h.Name)
 		return
 	case errors.Is(h.Err, context.Canceled):
-		known.Phase = report.Working
+		known = c.atWork(known, h)
 	default:
 		known = c.hostOf(h)
 	}
@@ -57,7 +57,12 @@ func (c *cycle) hostOf(h *HostResult) report.Host {
 			host.Phase = report.Working
 			continue
 		case errors.As(err, &failure):
-			host.Problems = append(host.Problems, report.Problem{Container: failure.Container, Text: firstLine(failure.Err)})
+			text := firstLine(failure.Err)
+			if f := h.failures[failure.Container]; errors.Is(err, container.ErrHeld) && f.Error != "" {
+				// Why it failed. When it is tried again is news with each try.
+				text = f.Error
+			}
+			host.Problems = append(host.Problems, report.Problem{Container: failure.Container, Text: text})
 			host.Phase = report.Failed
 		default:
 			host.Problems = append(host.Problems, report.Problem{Text: strings.TrimPrefix(firstLine(err), "host "+h.Name+": ")})
@@ -137,11 +142,9 @@ func (c *cycle) tell(ctx context.Context) {
 	}
 	hosts := maps.Clone(c.fleet)
 	maps.Copy(hosts, c.others())
-	busy := c.busyHosts()
-	for name := range busy {
+	for name, h := range c.busyHosts() {
 		if host, ok := hosts[name]; ok {
-			host.Phase, host.Problems = report.Working, nil
-			hosts[name] = host
+			hosts[name] = c.atWork(host, h)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(hosts)) {
@@ -150,9 +153,21 @@ func (c *cycle) tell(ctx context.Context) {
 	c.opts.Reporter.Tell(ctx, f)
 }
 
+// atWork is what is told of a host that a task has not ended for, or was told to stop. A
+// look is no work, and what failed stays failed until it is known to be well.
+func (c *cycle) atWork(known report.Host, h *HostResult) report.Host {
+	c.tasks.mu.Lock()
+	defer c.tasks.mu.Unlock()
+	if known.Phase == "" || h.deploys && (known.Phase == report.Deployed || known.Phase == report.Away) {
+		known.Phase, known.Problems, known.Unseen = report.Working, nil, false
+	}
+	return known
+}
+
 // begins brings the fleet up to date with what was loaded: hosts that came and went, those
-// that do not validate, and those that a new commit changes. It says so at once, since the
-// deployment may take its time.
+// that do not validate, and those that a new commit changes. Where there is work it says so
+// at once, since that may take its time. Of a host that this process has not seen yet the
+// record tells, so that a commit that was deployed long ago is no news.
 func (c *cycle) begins(ctx context.Context) {
 	if c.opts.Reporter == nil || c.planOnly || c.only != nil {
 		return
@@ -172,19 +187,48 @@ func (c *cycle) begins(ctx context.Context) {
 		if ok && !c.result.Moved {
 			continue
 		}
+		if !ok || known.Phase == report.Invalid {
+			known = h.recorded()
+		} else if h.awaits() {
+			known.Phase, known.Problems, known.Unseen = report.Working, nil, false
+		}
 		known.Name, known.Drift = h.Name, unrepaired(known.Drift)
 		if h.Record != nil {
 			known.Deployed, known.DeployedAt = h.Record.SourceCommit, h.Record.DeployedAt
 		}
-		if !ok || h.pending() || known.Phase == report.Invalid {
-			known.Phase, known.Problems = report.Working, nil
-		}
 		c.fleet[h.Name] = known
 	}
 	maps.DeleteFunc(c.fleet, func(name string, _ report.Host) bool { return !there[name] })
-	if c.result.Moved {
-		c.tell(ctx)
+	for _, host := range c.fleet {
+		if c.result.Moved && host.Phase == report.Working {
+			c.tell(ctx)
+			return
+		}
 	}
+}
+
+// awaits says whether the commit has work for the host that was not begun yet.
+func (h *HostResult) awaits() bool {
+	if h.Gone && !h.clean.Allowed {
+		return false // until it is known whether it may be cleaned
+	}
+	_, isSuspended := h.Suspended[""]
+	return h.pending() && !isSuspended && (h.Record != nil || len(h.Host.Containers) > 0)
+}
+
+// recorded is what the record tells of the host, for a process that has not looked yet.
+func (h *HostResult) recorded() report.Host {
+	host := recordedHost(h.Name, h.Record, h.Host.Tree)
+	switch {
+	case h.Gone && host.Phase == report.Failed, host.Phase == report.Away:
+		// It was tried, and is again.
+	case h.awaits():
+		host.Phase, host.Problems = report.Working, nil
+	case host.Phase == report.Working:
+		host.Phase = report.Deployed
+	}
+	host.Unseen = host.Phase != report.Working
+	return host
 }
 
 // others are the hosts of the repo that other gitsyncs handle, by their records; none
@@ -215,7 +259,7 @@ func recordedHost(name string, record *state.Record, tree string) report.Host {
 	}
 	for _, key := range sortedFailures(record) {
 		f := record.Failures[key]
-		host.Problems = append(host.Problems, report.Problem{Container: key, Text: f.Error})
+		host.Problems = append(host.Problems, report.Problem{Container: key, Text: strings.TrimPrefix(f.Error, "host "+name+": ")})
 		switch {
 		case key == "" && !f.Since.IsZero():
 			host.Phase = report.Away

@@ -54,6 +54,8 @@ type task struct {
 	supersedeOnce stdsync.Once
 	// begun says that the host was worked on, and looked that it has answered.
 	begun, looked bool
+	// deploys says that something is being changed on the host.
+	deploys bool
 	// secrets are those of the host; nil when its containers use none.
 	secrets *hostSecrets
 	// outcome is what is to be recorded.

@@ -2,6 +2,7 @@ package forge
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -42,6 +43,12 @@ type shown struct {
 	state, description, target string
 }
 
+// steady is the status less what may change from try to try.
+func (s shown) steady() shown {
+	s.description = Steady(s.description)
+	return s
+}
+
 // Kind is which software the forge runs.
 func (c *Client) Kind() Kind { return c.config.Kind }
 
@@ -52,7 +59,8 @@ func (c *Client) Repo() string { return c.config.Repo }
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 // Status makes the forge show a status for a commit. When it shows the same already, by
-// state, description and target, nothing is posted.
+// state, description and target, nothing is posted; see [Steady] for which descriptions are
+// the same. A forge that does not let us look is told.
 func (c *Client) Status(ctx context.Context, status Status) error {
 	doing := "post the commit status " + status.Context
 	if err := checkStatus(status); err != nil {
@@ -60,10 +68,12 @@ func (c *Client) Status(ctx context.Context, status Status) error {
 	}
 	say := c.provider.words(status)
 	now, err := c.provider.newest(ctx, status)
-	if err != nil {
+	switch {
+	case errors.Is(err, errForbidden), errors.Is(err, errNotFound):
+		// The token may be one that can post, and not look.
+	case err != nil:
 		return c.wrap(doing, err)
-	}
-	if now == say {
+	case now.steady() == say.steady():
 		return nil
 	}
 	return c.wrap(doing, c.provider.post(ctx, status, say))

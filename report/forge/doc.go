@@ -14,7 +14,7 @@
 //  1. What the forge shows for the commit and the context is asked for first. When it says
 //     the same already, nothing is posted: a client that starts anew, or that was told the
 //     same twice, adds nothing. So a status that was posted and whose answer got lost is
-//     not posted a second time.
+//     not posted a second time. Where the token may post and not look, it is posted.
 //  2. A status is put into the forge's words: its names of the states, its limits of
 //     length. [Client.Status] compares what would be shown, not what was asked for.
 //  3. Deployments go the same way: the newest record of the environment is asked for, and

@@ -20,7 +20,8 @@ var (
 	// ErrUnsupported: the forge has no such thing.
 	ErrUnsupported = errors.New("this kind of forge has no records of deployments")
 
-	errNotFound = fmt.Errorf("%w", ErrRefused)
+	errNotFound  = fmt.Errorf("%w", ErrRefused)
+	errForbidden = fmt.Errorf("%w", ErrAuth)
 )
 
 // RateLimited says that the forge wants to be left alone for a while.
@@ -67,7 +68,7 @@ func (c *Client) answerError(method, path string, response *http.Response, conte
 	case status == http.StatusUnauthorized:
 		return fmt.Errorf("%w: %w: the token is not accepted; it was withdrawn, has expired, or is for another forge", ErrAuth, told)
 	case status == http.StatusForbidden:
-		return fmt.Errorf("%w: %w: the token needs %s", ErrAuth, told, needs)
+		return fmt.Errorf("%w: %w: the token needs %s", errForbidden, told, needs)
 	case status == http.StatusNotFound:
 		return fmt.Errorf("%w: %w: there is no such repo or commit, or the token does not see it; it needs %s",
 			errNotFound, told, needs)

@@ -97,6 +97,32 @@ func TestAStatusThatIsThereIsNotPostedAgain(t *testing.T) {
 	})
 }
 
+func TestATokenThatMayNotLookMayStillPost(t *testing.T) {
+	each(t, func(t *testing.T, p protocol) {
+		for _, status := range []int{http.StatusForbidden, http.StatusNotFound} {
+			server := newForge(t,
+				exchange{ask: p.list, status: status, answer: `{"message": "no"}`},
+				exchange{ask: p.create, body: p.body, status: http.StatusCreated, answer: `{"id": 1}`},
+			)
+			if err := newClient(t, p.kind, server.URL).Status(t.Context(), deployed()); err != nil {
+				t.Errorf("%d: %v", status, err)
+			}
+		}
+	})
+}
+
+func TestWhatDiffersWithEachTryIsNoChange(t *testing.T) {
+	each(t, func(t *testing.T, p protocol) {
+		first, second := deployed(), deployed()
+		first.Description = "web1 web: endpoint 0f3c9a1d2e4b failed after 1.2s: read 10.0.0.1:41234: reset at 12:01:02"
+		second.Description = "web1 web: endpoint 9ab0c1d2e3f4 failed after 0.35s: read 10.0.0.1:53210: reset at 12:06:02"
+		server := newForge(t, exchange{ask: p.list, answer: strings.Replace(p.same, "14 hosts", first.Description, 1)})
+		if err := newClient(t, p.kind, server.URL).Status(t.Context(), second); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
 func TestEachPartOfAStatusCountsAsAChange(t *testing.T) {
 	each(t, func(t *testing.T, p protocol) {
 		for name, change := range map[string]func(*forge.Status){

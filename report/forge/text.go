@@ -1,6 +1,7 @@
 package forge
 
 import (
+	"regexp"
 	"strings"
 	"unicode"
 )
@@ -30,3 +31,11 @@ func line(text string, limit int) string {
 	}
 	return strings.TrimRight(string(runes[:limit-1]), " ") + "…"
 }
+
+// volatile is what differs each time that the same goes wrong: IDs, ports of connections,
+// times of day, and how long something took.
+var volatile = regexp.MustCompile(`\b[0-9a-f]{12,64}\b|\b[0-9]{1,2}:[0-9]{2}:[0-9]{2}\b|\b[0-9]{5,}\b|\b[0-9]+\.[0-9]+(ms|s)\b`)
+
+// Steady is a description less what differs each time that the same goes wrong. Two that
+// are the same then need no second status.
+func Steady(description string) string { return volatile.ReplaceAllString(description, "…") }
