@@ -16,7 +16,8 @@ import (
 // changeable are the settings that a container can get while it exists. All others are
 // what they were at its creation.
 var changeable = []string{
-	"blkioWeight", "cpuQuota", "cpuShares", "cpus", "cpuset", "memory", "memoryReservation", "networks", "pidsLimit", "restart",
+	"blkioWeight", "cpuPeriod", "cpuQuota", "cpuRealtimePeriod", "cpuRealtimeRuntime", "cpuShares", "cpus", "cpuset", "cpusetMems",
+	"kernelMemory", "memory", "memoryReservation", "memorySwap", "networks", "pidsLimit", "restart",
 }
 
 // configurationDrift compares what was asked for with what the runtime says, field by
@@ -35,6 +36,7 @@ func (d *decision) configurationDrift(facts types.ContainerFacts, current Curren
 	for _, field := range sortedKeys(facts.Other) {
 		c.add(field, "the default", facts.Other[field])
 	}
+	c.filled()
 	if recorded := idOf(d.previous); recorded == "" || recorded == facts.ID {
 		c.found = slices.DeleteFunc(c.found, func(drift Drift) bool { return !slices.Contains(changeable, drift.Field) })
 	}
@@ -359,6 +361,45 @@ func foundMount(m types.Mount) string {
 func (c *comparison) limits() {
 	c.text("memory", memoryText(c.want.Memory), memoryText(c.is.Memory))
 	c.text("cpus", number(c.want.CPUs), number(c.is.CPUs))
+	// The engine's own limit where nobody can ask for another: as much swap again.
+	swap := 2 * int64(c.want.Memory)
+	if is := c.facts.MemorySwap; is != swap && is != 0 && (swap != 0 || is > 0) {
+		c.add("memorySwap", swapText(swap), swapText(is))
+	}
+}
+
+func swapText(swap int64) string {
+	if swap <= 0 {
+		return "(unlimited)"
+	}
+	return memoryText(types.Bytes(swap))
+}
+
+// filled compares what an engine's own configuration fills in with what it filled in for a
+// container for which nothing was asked. One with privileges is not masked, and its
+// namespaces follow other rules.
+func (c *comparison) filled() {
+	if c.current.Filled == nil {
+		return
+	}
+	for _, field := range sortedKeys(c.facts.Filled, c.current.Filled) {
+		want, is := c.current.Filled[field], c.facts.Filled[field]
+		switch {
+		case field == "ipcMode" && c.want.IpcMode != "", field == "cgroupnsMode" && c.want.Privileged:
+			continue
+		case field == "maskedPaths" && c.want.Privileged, field == "readonlyPaths" && c.want.Privileged:
+			want = ""
+		}
+		switch {
+		case want == is:
+		case strings.HasSuffix(field, "Paths"):
+			c.add(field, "those of the engine", "others")
+		case strings.Contains(field, ".options"):
+			c.hidden(field, false)
+		default:
+			c.text(field, want, is)
+		}
+	}
 }
 
 // network compares the mode where it is no network, and otherwise what the container is
@@ -380,8 +421,8 @@ func (c *comparison) network() {
 		if network.ID == want {
 			name = want
 		}
-		if name == want && !slices.Equal(sorted(network.Aliases), sorted(c.want.NetworkAliases)) {
-			name = fmt.Sprintf("%s as %s", name, words(sorted(network.Aliases)))
+		if name == want && (len(network.Settings) > 0 || !slices.Equal(sorted(network.Aliases), sorted(c.want.NetworkAliases))) {
+			name = connectionText(name, network)
 		}
 		names = append(names, name)
 	}
@@ -392,4 +433,15 @@ func (c *comparison) network() {
 		}
 		c.add("networks", wanted, words(names))
 	}
+}
+
+// connectionText says how a container is connected to a network.
+func connectionText(name string, network types.NetworkFacts) string {
+	if len(network.Aliases) > 0 || len(network.Settings) == 0 {
+		name = fmt.Sprintf("%s as %s", name, words(sorted(network.Aliases)))
+	}
+	for _, setting := range sortedKeys(network.Settings) {
+		name += fmt.Sprintf(" with %s %s", setting, network.Settings[setting])
+	}
+	return name
 }

@@ -29,6 +29,9 @@ type Current struct {
 	// Facts holds what the runtime says about how containers are set up, by key. It has
 	// no entry for one that was not asked about.
 	Facts map[string]types.ContainerFacts
+	// Filled is what the runtime filled in for a container for which nothing was asked, as
+	// [types.ContainerFacts] has it; nil when no such container was made.
+	Filled map[string]string
 }
 
 // Instances are the containers that exist for one key. Outside of an update only

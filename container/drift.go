@@ -94,12 +94,18 @@ type DriftPolicy struct {
 // DriftFields are the fields, or their beginnings, in which containers differ: keys of
 // containers.yaml, what a runtime tells beside them, and settings that only it has.
 var DriftFields = []string{
-	"args", "autoRemove", "blkioWeight", "capAdd", "capDrop", "configFiles", "cpuQuota", "cpuShares", "cpus", "cpuset",
-	"deviceRequests", "devices", "dns", "duplicate", "entrypoint", "env", "extraHosts", "groupAdd", "health", "healthcheck",
-	"hostname", "image", "ipcMode", "labels", "links", "memory", "memoryReservation", "mounts", "name", "networkMode",
-	"networks", "oomKillDisable", "pidMode", "pidsLimit", "ports", "privileged", "publishAllPorts", "readOnly", "restart",
-	"securityOpt", "status", "stopTimeout", "sysctls", "tmpfs", "unexplained", "user", "usernsMode", "utsMode",
-	"volumesFrom", "workdir",
+	"annotations", "args", "autoRemove", "blkioDeviceReadBps", "blkioDeviceReadIOps", "blkioDeviceWriteBps",
+	"blkioDeviceWriteIOps", "blkioWeight", "blkioWeightDevice", "capAdd", "capDrop", "cgroup", "cgroupParent",
+	"cgroupnsMode", "configFiles", "cpuCount", "cpuPercent", "cpuPeriod", "cpuQuota", "cpuRealtimePeriod",
+	"cpuRealtimeRuntime", "cpuShares", "cpus", "cpuset", "cpusetMems", "deviceCgroupRules", "deviceRequests", "devices",
+	"dns", "domainname", "duplicate", "entrypoint", "env", "extraHosts", "groupAdd", "health", "healthcheck",
+	"hostname", "image", "init", "ioMaximumBandwidth", "ioMaximumIOps", "ipcMode", "isolation", "kernelMemory",
+	"kernelMemoryTCP", "labels", "links", "logConfig", "macAddress", "maskedPaths", "memory", "memoryReservation",
+	"memorySwap", "memorySwappiness", "mountOptions", "mounts", "name", "networkDisabled", "networkMode", "networks",
+	"oomKillDisable", "oomScoreAdj", "openStdin", "pidMode", "pidsLimit", "ports", "privileged", "publishAllPorts",
+	"readOnly", "readonlyPaths", "restart", "runtime", "securityOpt", "shell", "shmSize", "status", "stdinOnce",
+	"stopSignal", "stopTimeout", "storageOpt", "sysctls", "tmpfs", "tty", "ulimits", "unexplained", "user",
+	"usernsMode", "utsMode", "volumeDriver", "volumesFrom", "workdir",
 }
 
 // policy returns the one in force.
@@ -187,7 +193,13 @@ func (d *decision) mendSettings() (replace bool) {
 // cannot be taken away.
 func (m *HostConfiguredContainer) adjustable(field string) bool {
 	c := m.Container.Config
-	return field == "restart" || field == "networks" || field == "memory" && c.Memory != 0 || field == "cpus" && c.CPUs != 0
+	switch field {
+	case "restart", "networks", "pidsLimit":
+		return true
+	case "memory", "memorySwap":
+		return c.Memory != 0
+	}
+	return field == "cpus" && c.CPUs != 0
 }
 
 // drifted returns what is told of the container, nil when there is nothing.

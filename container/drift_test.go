@@ -9,6 +9,7 @@ import (
 
 	"github.com/gitsync/gitsync/container"
 	"github.com/gitsync/gitsync/container/types"
+	"github.com/gitsync/gitsync/runtime/docker"
 )
 
 // facts are what a runtime says about a container that is as it was asked for.
@@ -220,5 +221,91 @@ func TestALabelledContainerThatNothingExplains(t *testing.T) {
 	}
 	if got := plan(nil); !strings.Contains(got, "remove mole") {
 		t.Errorf("repaired:\n%s", got)
+	}
+}
+
+// What an engine is configured to fill in is only drift where it differs from what that
+// engine fills in now; and where that could not be found out nothing is compared.
+func TestWhatTheRuntimeFillsInIsComparedWithASample(t *testing.T) {
+	t.Parallel()
+	m := spec("web")
+	f := facts(m, func(f *types.ContainerFacts) {
+		f.Filled = map[string]string{"shmSize": "1", "logConfig": "local", "logConfig.options": "token=sesame", "ipcMode": "private"}
+	})
+	for name, tt := range map[string]struct {
+		sample map[string]string
+		want   []string
+	}{
+		"the same":  {map[string]string{"shmSize": "1", "logConfig": "local", "logConfig.options": "token=sesame", "ipcMode": "private"}, nil},
+		"not known": {nil, nil},
+		"others": {
+			map[string]string{"shmSize": "2", "logConfig": "local", "ulimits": "nofile=1:2", "ipcMode": "shareable"},
+			[]string{
+				"ipcMode: private instead of shareable", "logConfig.options: another value instead of the deployed value",
+				"shmSize: 1 instead of 2", "ulimits: (default) instead of nofile=1:2",
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			current := found(row(m))
+			current.Facts, current.Filled = map[string]types.ContainerFacts{"web": f}, tt.sample
+			var got []string
+			for _, d := range container.MakePlan("web1", state(m), recorded(m), current, container.PlanOptions{}).Drift {
+				for _, drift := range d.Drift {
+					got = append(got, drift.String())
+				}
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("drift (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestEverySettingThatAnEngineTellsHasAFieldToIgnore(t *testing.T) {
+	t.Parallel()
+	for _, field := range docker.DriftFields() {
+		if !slices.Contains(container.DriftFields, field) {
+			t.Errorf("%s cannot be ignored", field)
+		}
+	}
+}
+
+// What docker update and docker network connect change beside the settings that can be
+// asked for is put right while the container runs.
+func TestDriftOfWhatNobodyCanAskForIsAdjusted(t *testing.T) {
+	t.Parallel()
+	limited := func(m *container.HostConfiguredContainer) { m.Container.Config.Memory = 512 << 20 }
+	for _, tt := range []struct {
+		name   string
+		spec   []func(*container.HostConfiguredContainer)
+		change func(*types.ContainerFacts)
+		want   []string
+		kind   container.Kind
+	}{
+		{"unlimited swap", []func(*container.HostConfiguredContainer){limited}, func(f *types.ContainerFacts) { f.MemorySwap = -1 }, []string{"memorySwap: (unlimited) instead of 1GiB"}, container.Adjust},
+		{"the engine's own limit of swap is none", []func(*container.HostConfiguredContainer){limited}, func(f *types.ContainerFacts) { f.MemorySwap = 1 << 30 }, nil, ""},
+		{"unlimited swap where nothing is limited", nil, func(f *types.ContainerFacts) { f.MemorySwap = -1 }, nil, ""},
+		{"a limit of processes", nil, func(f *types.ContainerFacts) { f.Other = map[string]string{"pidsLimit": "2048"} }, []string{"pidsLimit: 2048 instead of the default"}, container.Adjust},
+		{"an address of its own", nil, func(f *types.ContainerFacts) {
+			f.Networks["bridge"] = types.NetworkFacts{Settings: map[string]string{"ipv4Address": "10.0.0.9"}}
+		}, []string{"networks: bridge with ipv4Address 10.0.0.9 instead of bridge"}, container.Adjust},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			m := spec("web", tt.spec...)
+			got, plan := driftsOf(m, facts(m, tt.change), container.PlanOptions{})
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("drift (-want +got):\n%s", diff)
+			}
+			kind := container.Kind("")
+			if len(plan.Changes) > 0 {
+				kind = plan.Changes[0].Kind
+			}
+			if kind != tt.kind {
+				t.Errorf("the plan has %q, want %q", kind, tt.kind)
+			}
+		})
 	}
 }

@@ -21,7 +21,7 @@ func (m *machine) lookAtSettings(ctx context.Context, rt runtime.Runtime, opts C
 		return nil
 	}
 	var mu stdsync.Mutex
-	group, ctx := errgroup.WithContext(ctx)
+	group, describing := errgroup.WithContext(ctx)
 	group.SetLimit(m.parallel)
 	for _, key := range sortedKeys(m.desired) {
 		main, want := m.current.Containers[key].Main, m.desired[key]
@@ -30,7 +30,7 @@ func (m *machine) lookAtSettings(ctx context.Context, rt runtime.Runtime, opts C
 		}
 		group.Go(func() (err error) {
 			defer panics.Into(&err)
-			facts, err := describer.Describe(ctx, main.ID)
+			facts, err := describer.Describe(describing, main.ID)
 			if errors.Is(err, runtime.ErrNotFound) {
 				// It went between two calls: the next look tells.
 				return nil
@@ -41,7 +41,62 @@ func (m *machine) lookAtSettings(ctx context.Context, rt runtime.Runtime, opts C
 			return err
 		})
 	}
-	return group.Wait()
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	return m.lookAtDefaults(ctx, rt, describer)
+}
+
+// volumeRemover is a runtime that removes volumes.
+type volumeRemover interface {
+	RemoveVolume(ctx context.Context, name string) error
+}
+
+// lookAtDefaults finds out what the runtime fills in where nothing is asked for. Only a
+// container that somebody made by hand can differ in that: the recorded one got it from
+// this runtime, when it was created. So it takes a container that is never started, as for
+// config files, and only when there is somebody else's work. Where there can be no such
+// container nothing is known, and nothing compared.
+func (m *machine) lookAtDefaults(ctx context.Context, rt runtime.Runtime, describer runtime.Describer) error {
+	for _, key := range sortedKeys(m.current.Facts) {
+		facts, recorded := m.current.Facts[key], idOf(m.previous[key])
+		if recorded == "" || recorded == facts.ID || len(facts.Filled) == 0 {
+			continue
+		}
+		sample, err := m.sample(ctx, rt, describer, facts.ImageID)
+		if errors.Is(err, runtime.ErrUnreachable) || ctx.Err() != nil {
+			return err
+		}
+		m.current.Filled = sample.Filled
+		return nil
+	}
+	return nil
+}
+
+// sample describes a container for which nothing was asked. It leaves none of the volumes
+// that the image makes with it: nothing was ever in them.
+func (m *machine) sample(ctx context.Context, rt runtime.Runtime, describer runtime.Describer, image string) (facts types.ContainerFacts, err error) {
+	helper := &configContainer{rt: rt, origin: m.origin, image: image}
+	id, err := helper.instance(ctx)
+	if err != nil {
+		return facts, err
+	}
+	var made types.ContainerDetails
+	if inspector, ok := rt.(runtime.Inspector); ok {
+		made, err = inspector.Inspect(ctx, id)
+	}
+	if err == nil {
+		facts, err = describer.Describe(ctx, id)
+	}
+	if err := errors.Join(err, helper.close(ctx)); err != nil {
+		return facts, err
+	}
+	if remover, ok := rt.(volumeRemover); ok {
+		for _, volume := range made.AnonymousVolumes {
+			err = errors.Join(err, remover.RemoveVolume(ctx, volume))
+		}
+	}
+	return facts, err
 }
 
 // asks says whether a look asks for the settings of a container. One that has another ID

@@ -278,7 +278,7 @@ func handiwork(network, image2 string) []byHand {
 		{name: "given another CPU limit", commands: []string{"docker update --cpus 1 NAME"}, field: "cpus", kept: true},
 		{name: "given another restart policy", commands: []string{"docker update --restart no NAME"}, field: "restart", kept: true},
 		{name: "given CPU shares", commands: []string{"docker update --cpu-shares 512 NAME"}, field: "cpuShares"},
-		{name: "given a limit of processes", commands: []string{"docker update --pids-limit 100 NAME"}, field: "pidsLimit"},
+		{name: "given a limit of processes", commands: []string{"docker update --pids-limit 100 NAME"}, field: "pidsLimit", kept: true},
 		{name: "connected to a network", commands: []string{"docker network connect " + network + " NAME"}, field: "networks", kept: true},
 		{name: "disconnected", commands: []string{"docker network disconnect bridge NAME"}, field: "networks", kept: true},
 		{name: "made anew with another image", commands: again(image2), field: "image"},

@@ -21,6 +21,14 @@ type ContainerFacts struct {
 	// Other are settings that are not the runtime's defaults, and for which Config has no
 	// word, with what they are.
 	Other map[string]string
+	// Filled are settings for which Config has no word, and which a runtime's own
+	// configuration fills in where nothing was asked for (log driver, ulimits, size of
+	// /dev/shm), with what they are. They tell something only beside those of a container
+	// for which nothing was asked.
+	Filled map[string]string
+	// MemorySwap is the limit of memory and swap together, in bytes; -1 is unlimited, and
+	// 0 means that there is none, or that the runtime does not tell.
+	MemorySwap int64
 }
 
 // NetworkFacts is how a container is connected to a network.
@@ -30,4 +38,7 @@ type NetworkFacts struct {
 	// Aliases are the container's names there, besides those that every runtime gives:
 	// its own name and the beginning of its ID.
 	Aliases []string
+	// Settings are those of the connection that nobody asked for, such as an address of its
+	// own, with what they are.
+	Settings map[string]string
 }

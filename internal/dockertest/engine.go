@@ -37,17 +37,23 @@ func bridge() string { return "gst" + strings.TrimPrefix(Name(""), "gitsync-test
 // fails where GITSYNC_REQUIRE_DOCKER is set.
 func StartEngine(t testing.TB, disk int64) *Engine {
 	t.Helper()
-	return startEngine(t, disk, false)
+	return startEngine(t, disk, false, "{}")
 }
 
 // StartMachine starts an engine with mounts of its own, as on a machine of its own: the
 // mounts that several engines make of one another's files would be too many.
 func StartMachine(t testing.TB) *Engine {
 	t.Helper()
-	return startEngine(t, 0, true)
+	return startEngine(t, 0, true, "{}")
 }
 
-func startEngine(t testing.TB, disk int64, machine bool) *Engine {
+// StartConfigured is StartEngine for an engine with a configuration (daemon.json).
+func StartConfigured(t testing.TB, config string) *Engine {
+	t.Helper()
+	return startEngine(t, 0, false, config)
+}
+
+func startEngine(t testing.TB, disk int64, machine bool, settings string) *Engine {
 	t.Helper()
 	Require(t)
 	for _, tool := range []string{"dockerd", "ip", "mount"} {
@@ -88,7 +94,7 @@ func startEngine(t testing.TB, disk int64, machine bool) *Engine {
 		run(t, "mount", "-t", "tmpfs", "-o", fmt.Sprintf("size=%d", disk), "tmpfs", data)
 	}
 	config := filepath.Join(dir, "daemon.json")
-	if err := os.WriteFile(config, []byte("{}"), 0o600); err != nil {
+	if err := os.WriteFile(config, []byte(settings), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	e.args = []string{

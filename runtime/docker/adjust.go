@@ -26,18 +26,25 @@ func (r *Runtime) Adjust(ctx context.Context, id string, config *types.Container
 }
 
 func (r *Runtime) adjustLimits(ctx context.Context, c container.InspectResponse, config *types.ContainerConfig) error {
+	podman, err := r.isPodman(ctx, envMap(c.Config.Env))
+	if err != nil {
+		return err
+	}
 	_, want := convert(config)
 	is := c.HostConfig
 	update := container.UpdateConfig{}
 	if restartText(is.RestartPolicy) != restartText(want.RestartPolicy) {
 		update.RestartPolicy = want.RestartPolicy
 	}
-	if max(0, is.Memory) != want.Memory {
-		if want.Memory == 0 {
-			return fmt.Errorf("%w: the engine takes a memory limit away only with a new container", runtime.ErrInvalid)
-		}
-		// The engine's own default: as much swap again.
-		update.Memory, update.MemorySwap = want.Memory, 2*want.Memory
+	if want.Memory == 0 && is.Memory > 0 {
+		return fmt.Errorf("%w: the engine takes a memory limit away only with a new container", runtime.ErrInvalid)
+	}
+	if swap := defaultSwap(want.Memory); want.Memory != max(0, is.Memory) || want.Memory > 0 && is.MemorySwap != swap && !podman {
+		update.Memory, update.MemorySwap = want.Memory, swap
+	}
+	if is.PidsLimit != nil && *is.PidsLimit > 0 && !podman {
+		unlimited := int64(0)
+		update.PidsLimit = &unlimited
 	}
 	if is.NanoCPUs != want.NanoCPUs {
 		if want.NanoCPUs == 0 {
@@ -45,7 +52,7 @@ func (r *Runtime) adjustLimits(ctx context.Context, c container.InspectResponse,
 		}
 		update.NanoCPUs = want.NanoCPUs
 	}
-	if update.RestartPolicy.Name == "" && update.Memory == 0 && update.NanoCPUs == 0 {
+	if update.RestartPolicy.Name == "" && update.Memory == 0 && update.NanoCPUs == 0 && update.PidsLimit == nil {
 		return nil
 	}
 	if _, err := r.api.ContainerUpdate(ctx, c.ID, update); err != nil {
@@ -69,7 +76,10 @@ func (r *Runtime) adjustNetworks(ctx context.Context, c container.InspectRespons
 	for _, name := range slices.Sorted(maps.Keys(c.NetworkSettings.Networks)) {
 		endpoint := c.NetworkSettings.Networks[name]
 		if name == want || endpoint != nil && endpoint.NetworkID == want || want == "bridge" && name == "podman" {
-			connected = r.sameAliases(c, name, config)
+			var err error
+			if connected, err = r.sameConnection(ctx, c, name, config); err != nil {
+				return err
+			}
 			if connected {
 				continue
 			}
@@ -94,12 +104,18 @@ func (r *Runtime) adjustNetworks(ctx context.Context, c container.InspectRespons
 	return nil
 }
 
-func (r *Runtime) sameAliases(c container.InspectResponse, name string, config *types.ContainerConfig) bool {
+// sameConnection says whether the container is connected to a network as the config says.
+func (r *Runtime) sameConnection(ctx context.Context, c container.InspectResponse, name string, config *types.ContainerConfig) (bool, error) {
+	facts := types.ContainerFacts{Networks: networksOf(c)}
+	if err := r.withoutClusterAddresses(ctx, &facts); err != nil {
+		return false, err
+	}
 	if name == "podman" {
 		name = "bridge"
 	}
-	is, want := slices.Sorted(slices.Values(networksOf(c)[name].Aliases)), slices.Sorted(slices.Values(config.NetworkAliases))
-	return slices.Equal(is, want)
+	network := facts.Networks[name]
+	is, want := slices.Sorted(slices.Values(network.Aliases)), slices.Sorted(slices.Values(config.NetworkAliases))
+	return slices.Equal(is, want) && len(network.Settings) == 0, nil
 }
 
 // Unpause implements runtime.Adjuster.

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	cerrdefs "github.com/containerd/errdefs"
+	dockertypes "github.com/docker/docker/api/types"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/mount"
 	"github.com/docker/docker/api/types/network"
@@ -28,28 +29,59 @@ func (r *Runtime) Describe(ctx context.Context, id string) (types.ContainerFacts
 		Name:            strings.TrimPrefix(c.Name, "/"),
 		Config:          configOf(c),
 		Networks:        networksOf(c),
-		Other:           otherSettings(c.HostConfig),
+		MemorySwap:      c.HostConfig.MemorySwap,
 	}
-	if facts.Defaults, err = r.imageDefaults(ctx, c.Image); err != nil {
+	image, err := r.imageDefaults(ctx, c.Image)
+	if err != nil {
 		return types.ContainerFacts{}, err
 	}
-	if isPodman(facts.Config.Env) {
+	facts.Defaults = image.config
+	facts.Other, facts.Filled = otherSettings(c, image.imageSettings), told(filled(), c, image.imageSettings)
+	podman, err := r.isPodman(ctx, facts.Config.Env)
+	switch {
+	case err != nil:
+		return types.ContainerFacts{}, err
+	case podman:
 		fromPodman(&facts)
+		return facts, nil
 	}
-	return facts, nil
+	if err := r.withoutSwapLimit(ctx, &facts); err != nil {
+		return types.ContainerFacts{}, err
+	}
+	return facts, r.withoutClusterAddresses(ctx, &facts)
 }
 
-// isPodman tells Podman's API from Docker's by what it writes into each container.
-// https://docs.podman.io/en/latest/markdown/podman-run.1.html#env-e-env
-func isPodman(env map[string]string) bool {
-	return env["container"] == "podman" || env["container"] == "oci"
+// isPodman tells Podman's API from Docker's. Podman writes a variable into each container
+// (https://docs.podman.io/en/latest/markdown/podman-run.1.html#env-e-env), but so do some
+// images: the engine itself is asked then.
+func (r *Runtime) isPodman(ctx context.Context, env map[string]string) (bool, error) {
+	if env["container"] != "podman" && env["container"] != "oci" {
+		return false, nil
+	}
+	version, err := r.api.ServerVersion(ctx)
+	if err != nil {
+		return false, fmt.Errorf("ask for the engine's version: %w", r.classify(ctx, err))
+	}
+	return slices.ContainsFunc(version.Components, func(c dockertypes.ComponentVersion) bool {
+		return strings.Contains(c.Name, "Podman")
+	}), nil
 }
 
 // fromPodman makes up for what Podman (4.3 was looked at) tells otherwise than Docker: the
-// variables that it adds count as the image's, and what it translates is not known as it
-// was asked for.
+// variables that it adds count as the image's, what it translates is not known as it was
+// asked for, and its own limit of processes is the default.
 func fromPodman(facts *types.ContainerFacts) {
-	facts.Unknown = []string{"capAdd", "capDrop", "cpuQuota", "healthcheck", "ipcMode", "tmpfs"}
+	facts.Unknown = []string{
+		"capAdd", "capDrop", "cpuPeriod", "cpuQuota", "healthcheck", "init", "ipcMode", "macAddress", "memorySwap", "stopSignal", "tmpfs",
+	}
+	facts.Filled = nil
+	for name, network := range facts.Networks {
+		network.Settings = nil
+		facts.Networks[name] = network
+	}
+	if facts.Other["pidsLimit"] == podmanPidsLimit {
+		delete(facts.Other, "pidsLimit")
+	}
 	if facts.Defaults == nil {
 		return
 	}
@@ -87,36 +119,43 @@ func configOf(c container.InspectResponse) types.ContainerConfig {
 	return config
 }
 
-// imageDefaults returns what an image fills in; nil when it is gone. Images never
-// change, so that each is asked for once.
-func (r *Runtime) imageDefaults(ctx context.Context, id string) (*types.ContainerConfig, error) {
+// imageFacts are what an image fills in; the zero value when it is gone.
+type imageFacts struct {
+	config *types.ContainerConfig
+	imageSettings
+}
+
+// imageDefaults returns what an image fills in. Images never change, so that each is
+// asked for once.
+func (r *Runtime) imageDefaults(ctx context.Context, id string) (imageFacts, error) {
 	r.images.Lock()
 	defer r.images.Unlock()
 	if known, ok := r.defaults[id]; ok {
 		return known, nil
 	}
 	if checkImage(id) != nil {
-		return nil, fmt.Errorf("%w: a container's image has the ID %.80q", errAnswer, id)
+		return imageFacts{}, fmt.Errorf("%w: a container's image has the ID %.80q", errAnswer, id)
 	}
 	image, err := r.api.ImageInspect(ctx, id)
 	if cerrdefs.IsNotFound(err) {
-		return nil, nil
+		return imageFacts{}, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("look at image %s: %w", short(id), r.classify(ctx, err))
+		return imageFacts{}, fmt.Errorf("look at image %s: %w", short(id), r.classify(ctx, err))
 	}
-	defaults := &types.ContainerConfig{}
-	if c := image.Config; c != nil {
+	facts := imageFacts{&types.ContainerConfig{}, imageSettings{known: true}}
+	if c, defaults := image.Config, facts.config; c != nil {
 		defaults.Args, defaults.Entrypoint = c.Cmd, c.Entrypoint
 		defaults.Env, defaults.Labels, defaults.Workdir = envMap(c.Env), c.Labels, c.WorkingDir
 		defaults.User, defaults.Group, _ = strings.Cut(c.User, ":")
 		defaults.Healthcheck = healthcheckOf(c.Healthcheck)
+		facts.stopSignal, facts.shell = c.StopSignal, strings.Join(c.Shell, " ")
 	}
 	if len(r.defaults) >= maxDefaults || r.defaults == nil {
-		r.defaults = map[string]*types.ContainerConfig{}
+		r.defaults = map[string]imageFacts{}
 	}
-	r.defaults[id] = defaults
-	return defaults, nil
+	r.defaults[id] = facts
+	return facts, nil
 }
 
 // maxDefaults bounds how many images are remembered.
@@ -197,7 +236,7 @@ func networksOf(c container.InspectResponse) map[string]types.NetworkFacts {
 		if endpoint == nil {
 			endpoint = &network.EndpointSettings{}
 		}
-		facts := types.NetworkFacts{ID: endpoint.NetworkID}
+		facts := types.NetworkFacts{ID: endpoint.NetworkID, Settings: connectionSettings(endpoint)}
 		for _, alias := range endpoint.Aliases {
 			if !strings.HasPrefix(c.ID, alias) && alias != name && alias != c.Config.Hostname {
 				facts.Aliases = append(facts.Aliases, alias)
@@ -211,60 +250,8 @@ func networksOf(c container.InspectResponse) map[string]types.NetworkFacts {
 	return networks
 }
 
-// otherSettings are those that gitsync never sets, where they are not the engine's
-// defaults. Those that a daemon's own configuration fills in (log driver, ulimits, size
-// of /dev/shm, runtime) are no sign of anything, and left out.
-func otherSettings(h *container.HostConfig) map[string]string {
-	other := map[string]string{}
-	list := func(name string, items []string) {
-		if len(items) > 0 {
-			other[name] = strings.Join(items, " ")
-		}
-	}
-	number := func(name string, n int64) {
-		if n != 0 {
-			other[name] = strconv.FormatInt(n, 10)
-		}
-	}
-	word := func(name, is string, defaults ...string) {
-		if is != "" && !slices.Contains(defaults, is) {
-			other[name] = is
-		}
-	}
-	var devices []string
-	for _, d := range h.Devices {
-		devices = append(devices, d.PathOnHost)
-	}
-	list("devices", devices)
-	list("securityOpt", slices.DeleteFunc(slices.Clone(h.SecurityOpt), func(s string) bool { return s == "label=disable" }))
-	list("volumesFrom", h.VolumesFrom)
-	list("groupAdd", h.GroupAdd)
-	list("dns", slices.Concat(h.DNS, h.DNSSearch, h.DNSOptions))
-	list("links", h.Links)
-	list("sysctls", pairsOf(h.Sysctls))
-	word("usernsMode", string(h.UsernsMode))
-	word("utsMode", string(h.UTSMode), "private")
-	word("cpuset", h.CpusetCpus)
-	number("cpuShares", h.CPUShares)
-	number("cpuQuota", h.CPUQuota)
-	number("memoryReservation", h.MemoryReservation)
-	number("blkioWeight", int64(h.BlkioWeight))
-	if h.PidsLimit != nil && *h.PidsLimit > 0 && *h.PidsLimit != podmanPidsLimit {
-		number("pidsLimit", *h.PidsLimit)
-	}
-	for name, is := range map[string]bool{
-		"publishAllPorts": h.PublishAllPorts, "readOnly": h.ReadonlyRootfs, "autoRemove": h.AutoRemove,
-		"oomKillDisable": h.OomKillDisable != nil && *h.OomKillDisable, "deviceRequests": len(h.DeviceRequests) > 0,
-	} {
-		if is {
-			other[name] = "true"
-		}
-	}
-	return other
-}
-
 // podmanPidsLimit is what Podman gives each container.
-const podmanPidsLimit = 2048
+const podmanPidsLimit = "2048"
 
 func pairsOf(m map[string]string) []string {
 	var out []string

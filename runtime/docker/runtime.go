@@ -30,7 +30,7 @@ type Runtime struct {
 	pullStall time.Duration
 	// images guards defaults, which are what images fill in, by ID.
 	images   stdsync.Mutex
-	defaults map[string]*types.ContainerConfig
+	defaults map[string]imageFacts
 }
 
 var (
