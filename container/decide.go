@@ -30,8 +30,9 @@ type decision struct {
 	// files are the paths to write, and signal what to send then.
 	files  []string
 	signal string
-	// drift is what differs without a commit.
-	drift []Drift
+	// drift is what differs without a commit, and compared says that it was looked for.
+	drift    []Drift
+	compared bool
 	// adjust says that limits, restart policy or networks are put right, unpause that the
 	// container is to go on, and rename that it gets its own name back.
 	adjust, unpause, rename bool
@@ -129,12 +130,12 @@ func takenText(owner types.ContainerSummary) string {
 // decideUpkeep is for a container that is as desired by its label: it may have
 // been stopped, or its config files changed.
 func (d *decision) decideUpkeep(current Current) {
+	d.drift = d.driftOf(current)
 	if text, ok := current.FileErrors[d.key]; ok {
 		d.kind = Blocked
 		d.causes = append(d.causes, Cause{Field: "configFiles", Text: text})
 		return
 	}
-	d.drift = d.driftOf(current)
 	action := d.compareFiles(current)
 	replace := d.mendSettings()
 	stopped := d.stoppedText()

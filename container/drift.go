@@ -129,6 +129,7 @@ func (d *decision) driftOf(current Current) []Drift {
 	if policy.policy() == Ignore {
 		return nil
 	}
+	d.compared = true
 	found := d.presenceDrift(current)
 	if facts, looked := current.Facts[d.key]; looked && d.main != nil && facts.ID == d.main.ID {
 		found = append(found, d.configurationDrift(facts, current)...)

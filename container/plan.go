@@ -199,6 +199,8 @@ type HostPlan struct {
 	// HeldBack are the keys of what was deployed before the first commit whose removals are
 	// held back: it belongs into the next plan's options.
 	HeldBack []string `json:"-"`
+	// Unchecked is what the check did not compare: of that nothing is known.
+	Unchecked []Unchecked `json:"unchecked,omitempty"`
 	// Recovery comes first: it puts back what an interrupted update took away.
 	Recovery []Unit `json:"recovery,omitempty"`
 	// Pulls come before anything is stopped; one that fails fails the units that

@@ -82,6 +82,7 @@ func MakePlan(host string, desired, previous ContainersState, current Current, o
 		if drifted := d.drifted(); drifted != nil {
 			plan.Drift = append(plan.Drift, *drifted)
 		}
+		plan.Unchecked = append(plan.Unchecked, d.unchecked(current)...)
 		if d.kind == "" {
 			continue
 		}

@@ -2,6 +2,7 @@ package state
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -231,6 +232,9 @@ func (r *Record) comparable() *Record {
 	for i := range c.Drift {
 		c.Drift[i].Since = time.Time{}
 	}
+	slices.SortFunc(c.Drift, func(a, b Drift) int {
+		return cmp.Or(cmp.Compare(a.Container, b.Container), cmp.Compare(a.Field, b.Field), cmp.Compare(a.Found, b.Found))
+	})
 	// By which key a secret was known is no news, only that it is.
 	c.Secrets = maps.Clone(r.Secrets)
 	for name, s := range c.Secrets {

@@ -32,7 +32,14 @@ func (c *cycle) know(h *HostResult) {
 	case errors.Is(h.Err, context.Canceled):
 		known = c.atWork(known, h)
 	default:
+		before := unrepaired(known.Drift)
 		known = c.hostOf(h)
+		for _, d := range before {
+			told := slices.ContainsFunc(known.Drift, func(now report.Drift) bool { return now.Container == d.Container && now.Field == d.Field })
+			if !told && h.lasts(d.Container, d.Field, h.failures) {
+				known.Drift = append(known.Drift, d)
+			}
+		}
 	}
 	c.fleet[h.Name] = known
 }
@@ -96,7 +103,7 @@ func driftTold(h *HostResult) []report.Drift {
 		for _, drift := range d.Drift {
 			told = append(told, report.Drift{
 				Container: d.Container, Field: drift.Field, Wanted: drift.Wanted, Found: drift.Found,
-				Repaired: drift.Repair && !failed,
+				Repaired: drift.Repair && !failed && !h.interrupted(),
 				Fought:   !drift.Repair && strings.HasPrefix(d.Left, foughtPrefix),
 			})
 		}
@@ -195,6 +202,9 @@ func (c *cycle) begins(ctx context.Context) {
 		known.Name, known.Drift = h.Name, unrepaired(known.Drift)
 		if h.Record != nil {
 			known.Deployed, known.DeployedAt = h.Record.SourceCommit, h.Record.DeployedAt
+			if !ok {
+				known.Drift = recordedDrift(h.Record)
+			}
 		}
 		c.fleet[h.Name] = known
 	}
@@ -267,8 +277,15 @@ func recordedHost(name string, record *state.Record, tree string) report.Host {
 			host.Phase = report.Failed
 		}
 	}
-	for _, d := range record.Drift {
-		host.Drift = append(host.Drift, report.Drift{Container: d.Container, Field: d.Field, Wanted: d.Wanted, Found: d.Found})
-	}
+	host.Drift = recordedDrift(record)
 	return host
+}
+
+// recordedDrift is what differed by the last check that is recorded.
+func recordedDrift(record *state.Record) []report.Drift {
+	var drift []report.Drift
+	for _, d := range record.Drift {
+		drift = append(drift, report.Drift{Container: d.Container, Field: d.Field, Wanted: d.Wanted, Found: d.Found})
+	}
+	return drift
 }

@@ -19,8 +19,14 @@ func (h *HostResult) deployed() container.ContainersState {
 	// One that somebody made anew is told from the recorded one by its ID, as long as it is
 	// left.
 	madeAnew := map[string]bool{}
+	for _, p := range h.Plan.Hosts {
+		for _, u := range p.Unchecked {
+			// What was not compared may differ.
+			madeAnew[u.Container] = madeAnew[u.Container] || u.Depth == container.Configuration
+		}
+	}
 	for _, d := range h.drifted() {
-		madeAnew[d.Container] = slices.ContainsFunc(d.Drift, func(drift container.Drift) bool { return drift.Depth == container.Configuration })
+		madeAnew[d.Container] = madeAnew[d.Container] || slices.ContainsFunc(d.Drift, func(drift container.Drift) bool { return drift.Depth == container.Configuration })
 	}
 	touched, written := map[string]bool{}, map[string][]string{}
 	for _, p := range h.Plan.Hosts {

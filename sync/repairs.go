@@ -111,7 +111,7 @@ func passing(d container.Drift) bool {
 // found first.
 func (c *cycle) driftOf(h *HostResult, failures map[string]state.FailedUpdate) []state.Drift {
 	now := c.opts.Now().UTC().Truncate(time.Second)
-	var left []state.Drift
+	left := h.unseenDrift(failures)
 	for _, d := range h.drifted() {
 		_, failed := failures[d.Container]
 		for _, drift := range d.Drift {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -22,11 +23,13 @@ func newDriftCommand(s *settings) *cobra.Command {
 set up, and their config files. It prints each difference from what was deployed that no
 commit explains, and what becomes of it: run puts it right, or it is left, by the drift
 policy or since it is suspended. What a commit is about to change is no drift; plan shows
-that. It touches nothing. What may be secret is not printed.
+that. It touches nothing. What may be secret is not printed. Of what could not be checked,
+a host that does not answer, say, nothing is known: it is listed as "not checked", with the
+reason.
 
 EXIT STATUS
-  0  there is no drift
-  1  something could not be found out
+  0  everything was checked, and there is no drift
+  1  something was not checked
   2  there is drift`,
 		Example: `  gitsync drift --repo git@example.com:acme/infra.git
   gitsync drift --repo /srv/git/infra.git --host 'web-*' --output json`,
@@ -56,14 +59,14 @@ func runDrift(ctx context.Context, s *settings, output string, stdout, stderr *o
 	if err := p.drift(result); err != nil {
 		return err
 	}
-	unseen := unseen(result)
+	unread := unread(result)
 	if output == "text" {
-		for _, err := range unseen {
+		for _, err := range unread {
 			newTerminal(stderr).error(err)
 		}
 	}
 	switch {
-	case len(unseen) > 0:
+	case len(unread) > 0 || len(notChecked(result)) > 0:
 		return exitStatus(exitError)
 	case hasDrift(result):
 		return exitStatus(exitChanges)
@@ -71,19 +74,39 @@ func runDrift(ctx context.Context, s *settings, output string, stdout, stderr *o
 	return nil
 }
 
-// unseen says what could not be found out.
-func unseen(r *sync.Result) []error {
-	var errs []error
-	if r.GitErr != nil {
-		errs = append(errs, r.GitErr)
-	}
+// notChecked says where drift was not looked for, and why.
+func notChecked(r *sync.Result) []string {
+	var texts []string
 	for _, h := range r.Hosts {
 		if h.Err != nil {
-			errs = append(errs, h.Err)
+			texts = append(texts, h.Name+": "+strings.TrimPrefix(h.Err.Error(), "host "+h.Name+": "))
+		}
+		for _, u := range uncheckedOf(h) {
+			if u.Failed {
+				texts = append(texts, fmt.Sprintf("%s/%s: %s: %s", h.Name, u.Container, u.Depth, u.Why))
+			}
 		}
 	}
 	for _, name := range r.Invalid {
-		errs = append(errs, fmt.Errorf("host %s is not looked at, since its directory does not validate: gitsync validate says why", name))
+		texts = append(texts, name+": its directory does not validate: gitsync validate says why")
+	}
+	return texts
+}
+
+// uncheckedOf is what of a host that answered was not compared.
+func uncheckedOf(h *sync.HostResult) []container.Unchecked {
+	var all []container.Unchecked
+	for _, p := range h.Plan.Hosts {
+		all = append(all, p.Unchecked...)
+	}
+	return all
+}
+
+// unread says what of the repo could not be read.
+func unread(r *sync.Result) []error {
+	var errs []error
+	if r.GitErr != nil {
+		errs = append(errs, r.GitErr)
 	}
 	if len(r.Unnamed) > 0 {
 		errs = append(errs, errors.New("groups that no host names do not validate: gitsync validate says why"))
@@ -117,8 +140,11 @@ func (t *textPrinter) drift(r *sync.Result) error {
 	err := w.Flush()
 	if differences > 0 {
 		fmt.Fprintf(t.out, "\n%s in %s on %s of %d.\n", plural(differences, "difference"), plural(containers, "container"), plural(hosts, "host"), looked)
-	} else {
+	} else if looked > 0 || len(notChecked(r)) == 0 {
 		fmt.Fprintf(t.out, "no drift on %s\n", plural(looked, "host"))
+	}
+	for _, text := range notChecked(r) {
+		fmt.Fprintf(t.out, "not checked: %s\n", clean(text))
 	}
 	return wrapWrite(err)
 }
@@ -146,6 +172,10 @@ type hostDriftJSON struct {
 	Host       string        `json:"host"`
 	Error      string        `json:"error,omitempty"`
 	Containers []driftedJSON `json:"containers"`
+	// Checked says that the host answered; Unchecked is what of it was not compared all the
+	// same.
+	Checked   bool                  `json:"checked"`
+	Unchecked []container.Unchecked `json:"unchecked,omitempty"`
 }
 
 // driftedJSON is a container that differs.
@@ -185,7 +215,7 @@ func (p *jsonPrinter) drift(r *sync.Result) error {
 		doc.Commit = string(r.Commit.Hash)
 	}
 	for _, h := range r.Hosts {
-		host := hostDriftJSON{Host: h.Name, Containers: driftedOf(h)}
+		host := hostDriftJSON{Host: h.Name, Containers: driftedOf(h), Checked: h.Err == nil, Unchecked: uncheckedOf(h)}
 		if host.Containers == nil {
 			host.Containers = []driftedJSON{}
 		}
