@@ -38,8 +38,9 @@ type Containers struct {
 	Machine *Machine `json:"-"`
 	// Connector opens the runtimes; [Connect] by default.
 	Connector Connector `json:"-"`
-	// Parallel is how many containers of one machine are worked on at once; 4 by
-	// default.
+	// Parallel is how many containers of one machine that run are replaced, restarted or
+	// removed at once, each until its verdict, and how many others are created or started
+	// at once, without what they are waited for; by default 4 and 16.
 	Parallel int `json:"-"`
 	// PruneLimit is the fraction of a machine's containers that may be removed at
 	// once; with any limit, not all of them may be. 0 means no limit.

@@ -134,8 +134,8 @@ func (d *Deployment) at(where Machine) *machine {
 		options: PlanOptions{PruneLimit: d.source.PruneLimit, HeldBack: d.source.HeldBack, Held: d.source.Held, Blocked: d.source.Blocked, Denied: d.source.Denied, Moves: d.source.Moves,
 			Patient: d.source.Patient, Suspended: d.source.Suspended, Fights: d.source.Fights, Drift: d.source.Drift, RepairNow: d.source.RepairNow, Unconfirmed: d.source.Unconfirmed},
 	}
-	if m.parallel <= 0 {
-		m.parallel = defaultParallel
+	if m.creations = m.parallel; m.parallel <= 0 {
+		m.parallel, m.creations = defaultParallel, defaultCreations
 	}
 	if d.source.Origin != nil {
 		m.name = d.source.Origin.Host

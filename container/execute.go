@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	stdsync "sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -63,15 +64,14 @@ var ErrDependency = errors.New("not deployed, since what it depends on failed")
 // so this says nothing about the update: it was taken back, and is to be tried anew.
 var ErrInterrupted = errors.New("an interrupted update is in the way")
 
-// defaultParallel is how many units of a machine are carried out at once.
-const defaultParallel = 4
-
 // executor carries a plan out. It decides nothing.
 type executor struct {
 	*machine
 	rt runtime.Runtime
-	// slots bounds how many units are carried out at once.
-	slots chan struct{}
+	// slots bounds the units that disturb what runs, creations the others.
+	slots, creations *slots
+	// waiting counts the containers that are waited for.
+	waiting atomic.Int64
 	// files is held by whoever reads or writes files on the host: they share helpers,
 	// and a list.
 	files   stdsync.Mutex
@@ -83,7 +83,9 @@ type executor struct {
 	created map[string]string
 	// failedPulls holds the errors of images, by canonical reference.
 	failedPulls map[string]error
-	failed      map[string]bool
+	// failedImages holds, by canonical reference, the first container that failed with it.
+	failedImages map[string]string
+	failed       map[string]bool
 	// begun holds the IDs of the containers that this deploy, or the one that it goes on
 	// with, has started.
 	begun map[string]bool
@@ -114,8 +116,8 @@ func (m *machine) carryOut(ctx context.Context, plan HostPlan) error {
 	}
 	defer release()
 	e := &executor{
-		machine: m, rt: rt, slots: make(chan struct{}, m.parallel), helpers: map[string]*configContainer{},
-		created: map[string]string{}, failedPulls: map[string]error{}, failed: map[string]bool{}, begun: map[string]bool{},
+		machine: m, rt: rt, slots: &slots{free: m.parallel}, creations: &slots{free: m.creations}, helpers: map[string]*configContainer{},
+		created: map[string]string{}, failedPulls: map[string]error{}, failedImages: map[string]string{}, failed: map[string]bool{}, begun: map[string]bool{},
 	}
 	err = e.run(ctx, plan)
 	m.settle(plan, e.failed)
@@ -184,9 +186,12 @@ const (
 // when one fails or the context is cancelled. From the first removal on there is
 // no way back, and none is needed: the replacement is ready by then, and what cannot be
 // removed is tried again.
-func (e *executor) runUnit(ctx context.Context, unit Unit, started func()) error {
+func (e *executor) runUnit(ctx context.Context, unit Unit, own *slot, started func()) error {
 	if err := e.missingImage(unit); err != nil {
 		return err
+	}
+	if key, err := e.imageFailed(unit); err != nil {
+		return e.failUnit(unit, key, err)
 	}
 	var undos []undo
 	var tolerated error
@@ -195,6 +200,7 @@ func (e *executor) runUnit(ctx context.Context, unit Unit, started func()) error
 		if s.Action == ActionRemove || s.Action == ActionPostStart {
 			undos = nil
 		}
+		own.before(s)
 		var back undo
 		err := ctx.Err()
 		if err == nil || s.Done {
@@ -211,6 +217,7 @@ func (e *executor) runUnit(ctx context.Context, unit Unit, started func()) error
 			tolerated, err = joinErrors(tolerated, e.fail(s.Container, fmt.Errorf("%s: %w (update.failureAction: continue)", s, err))), nil
 		}
 		if err != nil {
+			e.noteImage(unit, s, err)
 			err = fmt.Errorf("%s: %w", s, err)
 			if unit.Steps[0].Done {
 				err = fmt.Errorf("%w: %w", ErrInterrupted, err)

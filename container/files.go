@@ -164,12 +164,7 @@ func (c *configContainer) copy(ctx context.Context, id string, files []*types.Fi
 // makeMountDirs creates the missing directories among the bind mounts whose
 // source ends in a slash. It is an error when one of them is a file.
 func (c *configContainer) makeMountDirs(ctx context.Context, config types.ContainerConfig) error {
-	var paths []string
-	for _, m := range config.Mounts {
-		if m.Kind() == types.MountBind && strings.HasSuffix(m.Source, "/") && m.Source != "/" {
-			paths = append(paths, hostPath(m.Source))
-		}
-	}
+	paths := mountDirs(config)
 	if len(paths) == 0 {
 		return nil
 	}
@@ -193,6 +188,18 @@ func (c *configContainer) makeMountDirs(ctx context.Context, config types.Contai
 		}
 	}
 	return c.write(ctx, missing)
+}
+
+// mountDirs are the paths, inside the helper, of the bind mounts that are directories by
+// their slash.
+func mountDirs(config types.ContainerConfig) []string {
+	var paths []string
+	for _, m := range config.Mounts {
+		if m.Kind() == types.MountBind && strings.HasSuffix(m.Source, "/") && m.Source != "/" {
+			paths = append(paths, hostPath(m.Source))
+		}
+	}
+	return paths
 }
 
 // desiredFile returns the config file as it should be on the host.

@@ -5,8 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	stdsync "sync"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/gitsync/gitsync/container/types"
+	"github.com/gitsync/gitsync/internal/panics"
 	"github.com/gitsync/gitsync/registry"
 	"github.com/gitsync/gitsync/runtime"
 )
@@ -31,11 +35,12 @@ type machine struct {
 	lease Lease
 	// checked says that current is a fresh look.
 	checked bool
-	// parallel, superseded and options are those of the deployment.
-	parallel   int
-	superseded <-chan struct{}
-	secrets    Secrets
-	options    PlanOptions
+	// parallel, superseded and options are those of the deployment, and creations how many
+	// units that disturb nothing are at work at once.
+	parallel, creations int
+	superseded          <-chan struct{}
+	secrets             Secrets
+	options             PlanOptions
 	// moved are the keys of containers that are wanted on another machine.
 	moved []string
 }
@@ -139,20 +144,29 @@ func (m *machine) lookForNames(ctx context.Context, rt runtime.Runtime) error {
 	if !ok {
 		return nil
 	}
+	var mu stdsync.Mutex
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(m.creations)
 	for _, key := range sortedKeys(m.desired) {
 		if m.current.Containers[key].any() != nil {
 			continue
 		}
-		row, err := finder.Find(ctx, m.desired[key].Container.Config.Name)
-		switch {
-		case errors.Is(err, runtime.ErrNotFound):
-		case err != nil:
-			return err
-		case !m.owns(row):
-			m.current.Taken[row.Name] = row
-		}
+		group.Go(func() (err error) {
+			defer panics.Into(&err)
+			row, err := finder.Find(ctx, m.desired[key].Container.Config.Name)
+			switch {
+			case errors.Is(err, runtime.ErrNotFound):
+			case err != nil:
+				return err
+			case !m.owns(row):
+				mu.Lock()
+				defer mu.Unlock()
+				m.current.Taken[row.Name] = row
+			}
+			return nil
+		})
 	}
-	return nil
+	return group.Wait()
 }
 
 // owns says whether a container is one of those that the look has found.

@@ -22,7 +22,7 @@ type progress struct {
 }
 
 // runAll carries units out, each as soon as those that it needs are far enough, and
-// no more at once than there are slots.
+// no more at once than there are slots for.
 func (e *executor) runAll(ctx context.Context, units []Unit) error {
 	errs := make([]error, len(units))
 	byKey := map[string]*progress{}
@@ -38,8 +38,9 @@ func (e *executor) runAll(ctx context.Context, units []Unit) error {
 	}
 	var group errgroup.Group
 	for i, u := range units {
+		place := e.slotFor(u)
 		group.Go(func() error {
-			if err := e.runWhenReady(ctx, u, all[i], byKey); !errors.Is(err, errGaveUp) {
+			if err := e.runWhenReady(ctx, u, place, all[i], byKey); !errors.Is(err, errGaveUp) {
 				errs[i] = err
 			}
 			return nil
@@ -50,7 +51,7 @@ func (e *executor) runAll(ctx context.Context, units []Unit) error {
 }
 
 // runWhenReady waits for what the unit needs and for a slot, and carries it out.
-func (e *executor) runWhenReady(ctx context.Context, unit Unit, own *progress, byKey map[string]*progress) (err error) {
+func (e *executor) runWhenReady(ctx context.Context, unit Unit, place *slot, own *progress, byKey map[string]*progress) (err error) {
 	begun := false
 	started := func() {
 		if !begun {
@@ -69,6 +70,7 @@ func (e *executor) runWhenReady(ctx context.Context, unit Unit, own *progress, b
 		own.endedOK = err == nil
 		close(own.ended)
 	}()
+	defer place.giveBack()
 	if e.gaveUp(unit) {
 		// The failure of its recovery was told already.
 		return errGaveUp
@@ -78,9 +80,8 @@ func (e *executor) runWhenReady(ctx context.Context, unit Unit, own *progress, b
 			return e.failUnit(unit, unit.Steps[len(unit.Steps)-1].Container, fmt.Errorf("%w: %s", ErrDependency, need.Container))
 		}
 	}
-	e.slots <- struct{}{}
-	defer func() { <-e.slots }()
-	err = panics.Catch(func() error { return e.runUnit(ctx, unit, started) })
+	place.take()
+	err = panics.Catch(func() error { return e.runUnit(ctx, unit, place, started) })
 	var broken *panics.Error
 	if errors.As(err, &broken) {
 		// The next cycle finds what was begun, as after a crash.
@@ -114,7 +115,7 @@ func (e *executor) gaveUp(unit Unit) bool {
 // pullAll fetches images, several at a time.
 func (e *executor) pullAll(ctx context.Context, pulls []Step) {
 	var group errgroup.Group
-	group.SetLimit(cap(e.slots))
+	group.SetLimit(e.parallel)
 	for _, s := range pulls {
 		group.Go(func() error {
 			if err := panics.Catch(func() error { return e.pull(ctx, s) }); err != nil {

@@ -110,7 +110,8 @@ type Step struct {
 	Name string `json:"name,omitempty"`
 	// From is the name before a rename.
 	From string `json:"from,omitempty"`
-	// Image is what a pull step fetches, unless it is present.
+	// Image is what a pull step fetches, unless it is present; in a create step it is set to
+	// the new image where the container that is replaced has another one.
 	Image string `json:"image,omitempty"`
 	// Paths are the config files to write.
 	Paths []string `json:"paths,omitempty"`

@@ -143,6 +143,8 @@ func (e *executor) wait(ctx context.Context, s Step, id string) error {
 	if m == nil {
 		m = e.previous[s.Container]
 	}
+	e.waiting.Add(1)
+	defer e.waiting.Add(-1)
 	details, err := e.poll(ctx, m, id)
 	if err == nil && s.Condition == "" {
 		e.setImage(s.Container, details.ContainerStatus)
@@ -161,7 +163,7 @@ func (e *executor) poll(ctx context.Context, m *HostConfiguredContainer, id stri
 	seen := e.observe(id)
 	from, timeout := time.Now(), m.readyTimeout(0)
 	verdict, unseen := readiness{pending: "it was not looked at"}, 0
-	for pause := pollFirst; ; pause = min(2*pause, pollLast) {
+	for pause := e.pace(pollFirst); ; pause = min(2*pause, e.pace(pollLast)) {
 		sent := time.Now()
 		details, err := e.inspect(ctx, id)
 		switch {

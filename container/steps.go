@@ -78,6 +78,9 @@ func (e *executor) removal(s Step, id string) undo {
 
 // makeMountDirs makes the directories that bind mounts ask for.
 func (e *executor) makeMountDirs(ctx context.Context, desired *HostConfiguredContainer) error {
+	if len(mountDirs(desired.Container.Config)) == 0 {
+		return nil
+	}
 	e.files.Lock()
 	defer e.files.Unlock()
 	return e.helper(desired).makeMountDirs(ctx, desired.Container.Config)

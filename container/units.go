@@ -224,6 +224,9 @@ func (d *decision) addCreation(p *phases, held map[string]*decision) {
 		}
 		if d.kind == Replace {
 			s.Replaces = d.main.ID
+			if image := d.desired.Container.Config.Image; CanonicalImage(image) != CanonicalImage(d.main.Image) {
+				s.Image = image
+			}
 		}
 		p.create = append(p.create, s)
 	}

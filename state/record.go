@@ -98,7 +98,8 @@ type FailedUpdate struct {
 	Error string `json:"error"`
 	// Since is when it failed first.
 	Since time.Time `json:"since,omitzero"`
-	// Attempts is how often it was tried; 0 where trying again costs nothing.
+	// Attempts is how often it was tried; 0 where trying again costs nothing, or where it
+	// was not tried since its new image failed in another container.
 	Attempts int `json:"attempts,omitempty"`
 	// NextAttempt is when it is tried again; zero for the next cycle.
 	NextAttempt time.Time `json:"nextAttempt,omitzero"`

@@ -52,6 +52,9 @@ func (c *cycle) held(h *HostResult) map[string]string {
 		case key == "" || c.opts.RetryNow || !f.Waits(c.opts.Now()):
 		case f.Paused:
 			held[key] = fmt.Sprintf("its update is paused since it failed (gitsync retry %s/%s, or a new commit, tries again): %s", h.Name, key, f.Error)
+		case f.Attempts == 0:
+			held[key] = fmt.Sprintf("its update is tried at %s (gitsync retry %s/%s tries now): %s",
+				f.NextAttempt.UTC().Format("15:04:05 MST"), h.Name, key, f.Error)
 		default:
 			held[key] = fmt.Sprintf("its update failed %s and is tried again at %s (gitsync retry %s/%s tries now): %s",
 				times(f.Attempts), f.NextAttempt.UTC().Format("15:04:05 MST"), h.Name, key, f.Error)
@@ -107,17 +110,43 @@ func (c *cycle) failuresOf(h *HostResult) map[string]state.FailedUpdate {
 			continue
 		case errors.Is(err, container.ErrHeld) && failedBefore:
 			f = before
+		case errors.Is(err, container.ErrImageFailed):
+			// It did not fail itself: see below.
+			f.Attempts = before.Attempts
 		case costsNothing(err):
 		default:
 			f.Attempts = before.Attempts + 1
 			f.NextAttempt = now.Add(retryAfter(f.Attempts))
-			if m := h.Host.Containers[key]; m != nil && m.Update != nil && m.Update.FailureAction == container.Pause {
-				f.Paused, f.NextAttempt = true, time.Time{}
-			}
+			h.pause(key, &f)
 		}
 		out[key] = f
 	}
+	c.waitTogether(h, out)
 	return out
+}
+
+// waitTogether gives updates that were not begun, since their new image failed in another
+// container, the pause of that one: so that each try disturbs no more containers than the
+// first did.
+func (c *cycle) waitTogether(h *HostResult, failures map[string]state.FailedUpdate) {
+	for _, err := range flatten(h.Err) {
+		var failure *container.Failure
+		first, ok := container.FailedFirst(err)
+		if !ok || !errors.As(err, &failure) {
+			continue
+		}
+		f := failures[failure.Container]
+		f.NextAttempt = c.opts.Now().UTC().Truncate(time.Second).Add(retryAfter(failures[first].Attempts))
+		h.pause(failure.Container, &f)
+		failures[failure.Container] = f
+	}
+}
+
+// pause makes a failure wait for a person, where its container's update says so.
+func (h *HostResult) pause(key string, f *state.FailedUpdate) {
+	if m := h.Host.Containers[key]; m != nil && m.Update != nil && m.Update.FailureAction == container.Pause {
+		f.Paused, f.NextAttempt = true, time.Time{}
+	}
 }
 
 // costsNothing says whether a failure disturbed no container, and is found again by

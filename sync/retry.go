@@ -75,7 +75,7 @@ func withoutWaits(record *state.Record, host string, targets []string) (*state.R
 	for key, f := range record.Failures {
 		name := host + "/" + key
 		named := len(targets) == 0 || slices.Contains(targets, host) || slices.Contains(targets, name)
-		if named && key != "" && (f.Attempts > 0 || f.Paused) {
+		if named && key != "" && (f.Attempts > 0 || f.Paused || !f.NextAttempt.IsZero()) {
 			names = append(names, name)
 			f.Attempts, f.Paused, f.NextAttempt = 0, false, time.Time{}
 		}

@@ -208,6 +208,8 @@ func problemOf(f state.FailedUpdate) string {
 	switch {
 	case f.Paused:
 		text += ", paused"
+	case !f.NextAttempt.IsZero() && f.Attempts == 0:
+		text += ", next at " + f.NextAttempt.Local().Format("15:04:05")
 	case !f.NextAttempt.IsZero():
 		text += fmt.Sprintf(", tried %d×, next at %s", f.Attempts, f.NextAttempt.Local().Format("15:04:05"))
 	}
