@@ -21,6 +21,11 @@ type Current struct {
 	Time time.Time
 	// Taken holds, by name, the containers of others whose names we want.
 	Taken map[string]types.ContainerSummary
+	// Origin is whose containers are ours, with what the look has found out about that.
+	Origin *Origin
+	// refused says why containers that carry the labels of our host directory and of
+	// another owner are not ours.
+	refused map[former]string
 	// Files holds the config files that were read back, by path on the host; a
 	// missing one is nil. It has no entry for a file that was not looked at.
 	Files map[string]*types.File
@@ -101,11 +106,11 @@ func better(a, b types.ContainerSummary, want *HostConfiguredContainer, recorded
 }
 
 // belongs says whether a row is ours, and under which key: because its ID was
-// recorded, or because its labels name us. Without an origin labels alone are
+// recorded and its labels name nobody else, or because its labels name us. Without an origin labels alone are
 // too weak to remove anything, so they count only for a container that is wanted
 // under its very name: one that was created just before a crash.
 func belongs(row types.ContainerSummary, origin *Origin, recorded map[string]string, desired ContainersState) (string, bool) {
-	if key, ok := recorded[row.ID]; ok {
+	if key, ok := recorded[row.ID]; ok && !origin.others(row.Labels) {
 		return key, true
 	}
 	key := row.Labels[LabelContainer]

@@ -92,7 +92,7 @@ func (d *decision) decideCreation(current Current) {
 		return
 	}
 	if owner, taken := current.Taken[d.desired.Container.Config.Name]; taken {
-		d.block(takenText(owner))
+		d.block(takenText(owner, current))
 		return
 	}
 	d.kind = Create
@@ -115,17 +115,25 @@ func (d *decision) block(why string) {
 }
 
 // takenText says whose the name is and what to do.
-func takenText(owner types.ContainerSummary) string {
+func takenText(owner types.ContainerSummary, current Current) string {
 	by := "a container that gitsync did not create"
-	if o := owner.Labels[LabelOwner]; o != "" {
-		by = "a container of " + o
+	of := former{owner.Labels[LabelOwner], owner.Labels[LabelRepo]}
+	if of.owner != "" {
+		by = "a container of " + of.owner
 		if h := owner.Labels[LabelHost]; h != "" {
 			by += ", host " + h
 		}
 	}
-	return "the name " + owner.Name + " is taken by " + by + " (" + short(owner.ID) + ", image " + owner.Image +
-		"): remove or rename it, or choose another name in containers.yaml"
+	taken := "the name " + owner.Name + " is taken by " + by + " (" + short(owner.ID) + ", image " + owner.Image + ")"
+	if why, looksLikeOurs := current.refused[of]; looksLikeOurs {
+		return taken + ": " + why + "; if that is this repo at another address, or the same branch under another name, take its containers over with gitsync adopt --from " +
+			quoted(of.owner) + "; if not, choose another name in containers.yaml"
+	}
+	return taken + ": remove or rename it, or choose another name in containers.yaml"
 }
+
+// quoted is a text as one word of a shell.
+func quoted(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
 // decideUpkeep is for a container that is as desired by its label: it may have
 // been stopped, or its config files changed.

@@ -34,6 +34,8 @@ type configContainer struct {
 	image  string
 	origin *Origin
 	id     string
+	// inherits says that the list of a former owner names files that ours does not.
+	inherits bool
 }
 
 // instance returns the helper's ID.
@@ -44,6 +46,9 @@ func (c *configContainer) instance(ctx context.Context) (string, error) {
 	labels := map[string]string{LabelRole: roleConfig, LabelOwner: c.origin.owner()}
 	if c.origin != nil {
 		labels[LabelHost] = c.origin.Host
+		if c.origin.Repo != "" {
+			labels[LabelRepo] = c.origin.Repo
+		}
 	}
 	id, err := c.rt.Create(ctx, &types.ContainerConfig{
 		Name:   "gitsync-config-" + strings.ToLower(rand.Text()[:10]),

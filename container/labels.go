@@ -10,7 +10,12 @@ const (
 	LabelSpec = "io.gitsync.spec"
 	// LabelCommit is the commit that the container came from.
 	LabelCommit = "io.gitsync.commit"
-	// LabelOwner says which repo and branch manage the container.
+	// LabelRepo is the identity of the repo that manages the container. It stays the same
+	// when the repo moves to another address, or its branch gets another name.
+	LabelRepo = "io.gitsync.repo"
+	// LabelOwner says where the repo was when the container was created, and which branch
+	// was deployed. It decides where there is no [LabelRepo], as on containers of older
+	// versions.
 	LabelOwner = "io.gitsync.owner"
 	// LabelProtect is "true" on a container that was created with its protection on.
 	LabelProtect = "io.gitsync.protect"
@@ -43,8 +48,23 @@ type Origin struct {
 	// Owner is the repo and the branch. When it is empty the containers of any
 	// owner count as ours: for plans, where the owner is not known.
 	Owner string
+	// Repo is the identity of the repo; empty when none is known yet, and then no label
+	// says it.
+	Repo string
+	// Unsure says that only the state branch knows Repo, which others may write: then the
+	// identity that containers of Owner carry counts instead.
+	Unsure bool
+	// Found says, after a look, that containers of Owner carry Repo.
+	Found bool
+	// Judge, when set, is asked about containers of other owners, and Holder before that who
+	// works on the machine: as long as somebody does for them, they are not ours.
+	Judge  Judge
+	Holder Holder
 	// Commit is the commit's full hash.
 	Commit string
+
+	// former are other owners whose containers are ours all the same.
+	former []former
 }
 
 // labels returns what is written on the container at its creation.
@@ -57,6 +77,9 @@ func (o *Origin) labels(key string, m *HostConfiguredContainer) map[string]strin
 		return labels
 	}
 	labels[LabelHost] = o.Host
+	if o.Repo != "" {
+		labels[LabelRepo] = o.Repo
+	}
 	labels[LabelOwner] = o.Owner
 	labels[LabelCommit] = o.Commit
 	return labels
@@ -68,14 +91,6 @@ func (o *Origin) owner() string {
 		return ""
 	}
 	return o.Owner
-}
-
-// owns says whether labels name us.
-func (o *Origin) owns(labels map[string]string) bool {
-	if o == nil {
-		return labels[LabelOwner] == ""
-	}
-	return labels[LabelHost] == o.Host && (o.Owner == "" || labels[LabelOwner] == o.Owner)
 }
 
 // filter returns the labels by which a look finds our containers.

@@ -85,7 +85,13 @@ func (m *machine) lookWith(ctx context.Context, rt runtime.Runtime, opts CheckOp
 	if m.options.Unconfirmed {
 		known = withoutIDs(m.previous)
 	}
-	m.current, m.seen = makeCurrent(rows, m.origin, known, m.desired), sightings(rows)
+	origin, refused, err := m.judged(ctx, rt, rows)
+	if err != nil {
+		return err
+	}
+	m.origin = origin
+	m.current, m.seen = makeCurrent(rows, origin, known, m.desired), sightings(rows)
+	m.current.Origin, m.current.refused = origin, refused
 	if clock, ok := rt.(runtime.Clock); ok && len(m.current.Leases) > 0 {
 		if m.current.Time, err = clock.Time(); err != nil {
 			return err

@@ -21,11 +21,26 @@ import (
 const ManifestDir = "/var/lib/gitsync"
 
 // Manifest returns the path of the list on the host: one path a line.
-func (o *Origin) Manifest() string { return o.own("files") }
+func (o *Origin) Manifest() string { return o.own("files", o.owner()) }
+
+// manifests returns the paths of all lists that are ours: also those that were written when
+// the repo had another address, or the branch another name.
+func (o *Origin) manifests() []string {
+	lists := []string{o.Manifest()}
+	if o == nil {
+		return lists
+	}
+	for _, of := range o.former {
+		if list := o.own("files", of.owner); !slices.Contains(lists, list) {
+			lists = append(lists, list)
+		}
+	}
+	return lists
+}
 
 // Staging returns the path on the host under which a config file is complete before it
 // gets its own name. An empty file stays there.
-func (o *Origin) Staging() string { return o.own("staged") }
+func (o *Origin) Staging() string { return o.own("staged", o.owner()) }
 
 // IsOwnFile says by its name whether a file in [ManifestDir] is one that gitsync keeps
 // there.
@@ -34,26 +49,31 @@ func IsOwnFile(name string) bool {
 }
 
 // own returns the path of a file that belongs to one host directory of one owner.
-func (o *Origin) own(base string) string {
+func (o *Origin) own(base, owner string) string {
 	host := "local"
 	if o != nil {
 		host = o.Host
 	}
-	sum := sha256.Sum256([]byte(o.owner()))
+	sum := sha256.Sum256([]byte(owner))
 	return path.Join(ManifestDir, base+"-"+host+"-"+hex.EncodeToString(sum[:4]))
 }
 
-// owned returns the files that the list names.
+// owned returns the files that the lists name.
 func (c *configContainer) owned(ctx context.Context) (map[string]bool, error) {
-	name := c.origin.Manifest()
-	found, err := c.read(ctx, []string{name})
+	lists := c.origin.manifests()
+	found, err := c.read(ctx, lists)
 	if err != nil {
 		return nil, err
 	}
 	owned := map[string]bool{}
-	if found[name] != nil {
-		for line := range strings.Lines(found[name].Content) {
-			owned[strings.TrimSuffix(line, "\n")] = true
+	for i, list := range lists {
+		if found[list] == nil {
+			continue
+		}
+		for line := range strings.Lines(found[list].Content) {
+			path := strings.TrimSuffix(line, "\n")
+			c.inherits = c.inherits || i > 0 && !owned[path]
+			owned[path] = true
 		}
 	}
 	return owned, nil
@@ -66,12 +86,14 @@ func (c *configContainer) writeOwned(ctx context.Context, files []*types.File, o
 	for _, f := range files {
 		owned[f.Path] = true
 	}
-	if len(owned) > before {
+	if len(owned) > before || c.inherits {
 		list := strings.Join(slices.Sorted(maps.Keys(owned)), "\n") + "\n"
 		manifest := &types.File{Path: c.origin.Manifest(), Content: list, Mode: defaultFileMode}
 		files = append([]*types.File{manifest}, files...)
 	}
-	return c.write(ctx, files)
+	err := c.write(ctx, files)
+	c.inherits = c.inherits && err != nil
+	return err
 }
 
 // refuseLinks fails when a directory on the way to a file is a symbolic link: the

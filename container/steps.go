@@ -127,7 +127,7 @@ func (e *executor) explainTaken(ctx context.Context, s Step, err error) error {
 	if e.origin != nil && e.origin.owns(row.Labels) && row.Labels[LabelContainer] == s.Container {
 		return fmt.Errorf("%w: another gitsync has just created it", ErrInterrupted)
 	}
-	return fmt.Errorf("%w: %s", err, takenText(row))
+	return fmt.Errorf("%w: %s", err, takenText(row, e.current))
 }
 
 func (e *executor) rename(ctx context.Context, s Step, id string) (undo, error) {
