@@ -61,7 +61,7 @@ func (e Entry) message() string {
 // parseEntry reads a commit of the state branch. Commits that gitsync did not
 // write become entries without source.
 func parseEntry(c gitrepo.Commit) Entry {
-	e := Entry{Commit: string(c.Hash), When: c.When, Subject: c.Subject}
+	e := Entry{Commit: string(c.Hash), When: c.When, Subject: c.Subject, Hosts: []string{}}
 	for line := range strings.Lines(c.Message) {
 		line = strings.TrimSpace(line)
 		if detail, ok := strings.CutPrefix(line, "- "); ok {

@@ -10,6 +10,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	stdsync "sync"
 	"time"
 
@@ -40,6 +41,11 @@ type known struct {
 	Records map[string]string `json:"records,omitempty"`
 	// Tips are how far state branches were, by name.
 	Tips map[string]Tip `json:"tips,omitempty"`
+	// Identities are those of the repo, by the name of the state branch, HostIdentities those
+	// that containers have on a host, and Adopted the former owners of containers.
+	Identities     map[string]Identity `json:"identities,omitempty"`
+	HostIdentities map[string]string   `json:"hostIdentities,omitempty"`
+	Adopted        []Adoption          `json:"adopted,omitempty"`
 }
 
 // Tip is a commit of a state branch that was signed by somebody who may.
@@ -193,7 +199,10 @@ func (m *Memory) change(change func(*known) bool) (err error) {
 			return err
 		}
 	}
-	next := known{Accepted: m.know.Accepted, When: m.know.When, Records: maps.Clone(m.know.Records), Tips: maps.Clone(m.know.Tips)}
+	next := m.know
+	next.Records, next.Tips = maps.Clone(m.know.Records), maps.Clone(m.know.Tips)
+	next.Identities, next.HostIdentities = maps.Clone(m.know.Identities), maps.Clone(m.know.HostIdentities)
+	next.Adopted = slices.Clone(m.know.Adopted)
 	if !change(&next) {
 		return nil
 	}
