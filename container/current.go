@@ -106,9 +106,9 @@ func better(a, b types.ContainerSummary, want *HostConfiguredContainer, recorded
 }
 
 // belongs says whether a row is ours, and under which key: because its ID was
-// recorded and its labels name nobody else, or because its labels name us. Without an origin labels alone are
-// too weak to remove anything, so they count only for a container that is wanted
-// under its very name: one that was created just before a crash.
+// recorded and its labels name nobody else, or because its labels name us. Without an
+// origin labels alone are too weak to remove anything, so they count only for a container
+// that is wanted under its very name: one that was created just before a crash.
 func belongs(row types.ContainerSummary, origin *Origin, recorded map[string]string, desired ContainersState) (string, bool) {
 	if key, ok := recorded[row.ID]; ok && !origin.others(row.Labels) {
 		return key, true

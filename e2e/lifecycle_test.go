@@ -70,7 +70,7 @@ func (s *scenario) wantNothingLeft() {
 func (s *scenario) wantDiary(subjects ...string) {
 	s.t.Helper()
 	var sources []string
-	for line := range strings.Lines(s.repo.Git("log", "--format=%(trailers:key=Gitsync-Source,valueonly,separator=%x2C)", "gitsync/state")) {
+	for line := range strings.Lines(s.repo.Git("log", "--invert-grep", "--grep=^Identify the repo", "--format=%(trailers:key=Gitsync-Source,valueonly,separator=%x2C)", "gitsync/state")) {
 		sources = append(sources, s.repo.Git("log", "-1", "--format=%s", strings.TrimSpace(line)))
 	}
 	if got, want := strings.Join(sources, " "), strings.Join(subjects, " "); got != want {

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	stdsync "sync"
@@ -291,5 +292,10 @@ func (s *scenario) eventually(what string, condition func() bool, last *string) 
 	}
 }
 
-// diary is the number of commits on the state branch.
-func (s *scenario) diary() int { return len(s.repo.Log("gitsync/state")) }
+// diary is the number of commits on the state branch, without the one that gave the repo its
+// identity.
+func (s *scenario) diary() int {
+	return len(slices.DeleteFunc(s.repo.Log("gitsync/state"), func(subject string) bool {
+		return strings.HasPrefix(subject, "Identify the repo as ")
+	}))
+}

@@ -73,8 +73,8 @@ func TestManyAgentsRecordInOneBranchAtOnce(t *testing.T) {
 			t.Errorf("the record of h%d is another one:\n%s", i, record)
 		}
 	}
-	if got := repo.Git("rev-list", "--count", "gitsync/state"); got != fmt.Sprint(agents) {
-		t.Errorf("%s commits, want one for each agent", got)
+	if got := repo.Git("rev-list", "--count", "gitsync/state"); got != fmt.Sprint(1+agents) {
+		t.Errorf("%s commits, want one for the identity and one for each agent", got)
 	}
 	if got := repo.Git("rev-list", "--min-parents=2", "gitsync/state"); got != "" {
 		t.Errorf("the history is not linear: %s", got)
@@ -109,7 +109,7 @@ func TestABranchForEachHostIsReadByWhoHandlesAllOfThem(t *testing.T) {
 	}
 	w.cycle()
 	entries, err := w.syncer.History(t.Context(), 10)
-	if err != nil || len(entries) != 3 {
-		t.Errorf("history: %v, %v, want three entries", entries, err)
+	if err != nil || len(entries) != 5 {
+		t.Errorf("history: %v, %v, want an identity of each branch, and three more", entries, err)
 	}
 }

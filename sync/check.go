@@ -75,7 +75,7 @@ func (c *cycle) deploymentOf(h *HostResult) *container.Containers {
 		Fights:       c.fights(h),
 		Drift:        h.Host.Drift,
 		RepairNow:    c.opts.RepairNow,
-		Origin:       &container.Origin{Host: h.Name, Owner: c.opts.owner()},
+		Origin:       c.originOf(h),
 		Machine:      &container.Machine{Host: h.Host.Host, Runtime: h.Host.Runtime},
 		Connector:    c.connections.Connect,
 		Progress:     c.opts.Progress,
@@ -91,8 +91,5 @@ func (c *cycle) deploymentOf(h *HostResult) *container.Containers {
 		containers.PreviousState, containers.Unconfirmed = h.Record.PreviousState, !h.confirmed()
 	}
 	c.keepDown(h, containers)
-	if c.result.Commit != nil {
-		containers.Origin.Commit = string(c.result.Commit.Hash)
-	}
 	return containers
 }

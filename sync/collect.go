@@ -86,7 +86,9 @@ func (c *cycle) flush(ctx context.Context) error {
 		c.result.waited = c.result.waited || errors.Is(h.Err, lease.ErrWaited)
 		h.cycle.reportHost(ctx, h)
 		c.keep(h)
+		c.learnIdentity(ctx, h)
 		c.know(h)
 	}
+	c.rememberIdentities(ctx)
 	return c.record(ctx)
 }

@@ -51,6 +51,8 @@ type cycle struct {
 	names    []string
 	// trees are the hashes of the hosts' directories, where there is a roll-out.
 	trees map[string]string
+	// identities are those of the repo, by the name of the state branch.
+	identities map[string]identity
 	// records are those of the hosts that others handle, where there is a roll-out.
 	records map[string]*state.Record
 }
@@ -81,6 +83,7 @@ func (s *Syncer) cycle(ctx context.Context, change func(*cycle)) *Result {
 	c.run(ctx,
 		step{"fetch", c.fetch},
 		step{"load", c.load},
+		step{"identify", c.identify},
 		c.work(
 			hostStep{"check", c.check},
 			hostStep{"plan", c.plan},
@@ -111,6 +114,7 @@ func (s *Syncer) Plan(ctx context.Context) *Result {
 	c.run(ctx,
 		step{"fetch", c.fetch},
 		step{"load", c.load},
+		step{"identify", c.identify},
 		c.onEachHost(
 			hostStep{"check", c.check},
 			hostStep{"plan", c.plan},

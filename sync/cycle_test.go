@@ -208,7 +208,7 @@ func TestAFailureIsRecordedOnceAndRetriedWithAPause(t *testing.T) {
 	w.cycle()
 	w.runs("web", "nginx:1.27")
 	entries, err := w.syncer.History(t.Context(), 10)
-	if err != nil || len(entries) != 3 || entries[0].Result != state.Success || entries[1].Result != state.Failure {
+	if err != nil || len(entries) != 4 || entries[0].Result != state.Success || entries[1].Result != state.Failure {
 		t.Errorf("history %+v, %v", entries, err)
 	}
 }

@@ -42,6 +42,10 @@ type Options struct {
 	// Memory is what is known beside Git; by default it is in DataDir. That of Verify must
 	// be the same.
 	Memory *trust.Memory
+	// Elsewhere, when set, returns what this agent knows of a repo at another address, or
+	// of another branch, by the owner that containers' labels name; nil when it knows
+	// nothing.
+	Elsewhere func(owner string) *trust.Memory
 	// TrustRecords believes what the state branch says, as if this gitsync had written it.
 	TrustRecords bool
 	// Seal, when set, signs the state branch, and makes its records count only as far as

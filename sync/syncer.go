@@ -44,6 +44,12 @@ type Syncer struct {
 	fleet map[string]report.Host
 
 	tasks tasks
+	// identified are the identities that hosts' containers were found to have.
+	identified map[string]string
+	// ancestry is what is known of the history of the branch, and nextIdentity when the
+	// state branch is written again to that has no identity yet.
+	ancestry     ancestry
+	nextIdentity time.Time
 	// wake holds a value when the next cycle should begin at once.
 	wake chan struct{}
 }
@@ -76,7 +82,7 @@ func New(opts Options) (*Syncer, error) {
 	}
 	s := &Syncer{
 		opts: opts, loader: layout.NewLoader(PolicyCheck(opts.Policy)), connections: newConnections(opts.Connector),
-		hosts: map[string]*memory{}, unsaved: map[string]*HostResult{}, unrecorded: map[string][]string{}, found: map[string]*state.Record{},
+		hosts: map[string]*memory{}, unsaved: map[string]*HostResult{}, unrecorded: map[string][]string{}, found: map[string]*state.Record{}, identified: map[string]string{},
 		fleet: map[string]report.Host{}, tasks: newTasks(opts.Parallel), wake: make(chan struct{}, 1),
 	}
 	if opts.Remote == nil {

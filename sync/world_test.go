@@ -2,6 +2,8 @@ package sync_test
 
 import (
 	"context"
+	"slices"
+	"strings"
 	stdsync "sync"
 	"testing"
 	"time"
@@ -146,8 +148,13 @@ func (w *world) runs(name, image string) {
 	}
 }
 
-// diary is the log of the state branch, newest first.
-func (w *world) diary() []string { return w.repo.Log("gitsync/state") }
+// diary is the log of the state branch, newest first, without the entry that gave the repo
+// its identity.
+func (w *world) diary() []string {
+	return slices.DeleteFunc(w.repo.Log("gitsync/state"), func(subject string) bool {
+		return strings.HasPrefix(subject, "Identify the repo as ")
+	})
+}
 
 // web is a containers.yaml with one container.
 func web(image string) string {

@@ -65,7 +65,7 @@ Results go to stdout, logs to stderr.`,
 	root.AddCommand(
 		newRunCommand(s), newApplyCommand(s), newRetryCommand(s), newPlanCommand(s), newValidateCommand(), newPinCommand(s), newStatusCommand(s),
 		newDriftCommand(s), newSuspendCommand(s), newResumeCommand(s),
-		newHistoryCommand(s), newRenderCommand(s), newForgetCommand(s), newInitCommand(), newDemoCommand(), newDemoServeCommand(), newVersionCommand(),
+		newHistoryCommand(s), newRenderCommand(s), newForgetCommand(s), newAdoptCommand(s), newInitCommand(), newDemoCommand(), newDemoServeCommand(), newVersionCommand(),
 	)
 	return root
 }

@@ -83,7 +83,7 @@ func runSuspend(ctx context.Context, s *settings, opts suspendOptions, args []st
 	if bounded && opts.length <= 0 {
 		return fmt.Errorf("--for %s: write a time over 0, such as 2h", opts.length)
 	}
-	suspension := state.Suspension{Reason: oneLine(opts.reason, maxReason), By: operator(), Since: time.Now().UTC().Truncate(time.Second)}
+	suspension := state.Suspension{Reason: oneLine(opts.reason), By: operator(), Since: time.Now().UTC().Truncate(time.Second)}
 	if suspension.Reason == "" {
 		return withHint(errors.New("no reason given"), `say why, for those who wonder: --reason "restore running"`)
 	}
@@ -155,12 +155,12 @@ func operator() string {
 	if err != nil {
 		machine = "localhost"
 	}
-	return oneLine(name, maxReason) + "@" + machine
+	return oneLine(name) + "@" + machine
 }
 
-// oneLine is text without control characters and with single spaces, cut at so many
+// oneLine is text without control characters and with single spaces, cut at maxReason
 // characters.
-func oneLine(s string, most int) string {
+func oneLine(s string) string {
 	s = strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
 			return ' '
@@ -168,8 +168,8 @@ func oneLine(s string, most int) string {
 		return r
 	}, strings.ToValidUTF8(s, "\ufffd"))
 	s = strings.Join(strings.Fields(clean(s)), " ")
-	if runes := []rune(s); len(runes) > most {
-		return string(runes[:most-1]) + "…"
+	if runes := []rune(s); len(runes) > maxReason {
+		return string(runes[:maxReason-1]) + "…"
 	}
 	return s
 }

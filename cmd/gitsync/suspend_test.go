@@ -17,7 +17,7 @@ func TestAReasonIsOneLineOfBoundedLength(t *testing.T) {
 		{strings.Repeat("ä", maxReason), strings.Repeat("ä", maxReason)},
 		{strings.Repeat("ä", maxReason+1), strings.Repeat("ä", maxReason-1) + "…"},
 	} {
-		got := oneLine(tt.text, maxReason)
+		got := oneLine(tt.text)
 		if got != tt.want || utf8.RuneCountInString(got) > maxReason {
 			t.Errorf("%q becomes %q, want %q", tt.text, got, tt.want)
 		}

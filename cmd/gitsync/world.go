@@ -59,7 +59,7 @@ func (s *settings) openSyncer(path string, use dataUse, progress func(runtime.Pu
 	if opts.Policy, err = openPolicy(s.policyFile); err != nil {
 		return nil, nil, err
 	}
-	if err := openDataDir(s.data(), use == keeps); err != nil {
+	if err := openDataDir(s.data(), use == keeps || use == adopts); err != nil {
 		return nil, nil, err
 	}
 	closeRemote := func() {}
@@ -112,6 +112,8 @@ const (
 	// records remembers there what it records, where a run on this machine keeps anything:
 	// so that run knows it for its own.
 	records
+	// adopts remembers there in any case.
+	adopts
 	// keeps keeps fetched objects there too, which one process at a time may do.
 	keeps
 )
@@ -119,7 +121,7 @@ const (
 // remembers says whether the command writes to what is remembered of the repo.
 func (s *settings) remembers(remote *gitrepo.Remote, use dataUse) bool {
 	if use != records {
-		return use == keeps
+		return use == keeps || use == adopts
 	}
 	info, err := os.Stat(s.repoDir(remote))
 	return err == nil && info.IsDir()
@@ -134,6 +136,7 @@ func (s *settings) trust(opts *sync.Options, use dataUse) error {
 	if opts.Memory, err = trust.OpenMemory(filepath.Join(s.repoDir(opts.Remote), sync.MemoryFile), !s.remembers(opts.Remote, use)); err != nil {
 		return err
 	}
+	opts.Elsewhere = s.memoryOf
 	opts.TrustRecords = s.verify.trustRecords
 	if opts.Verify, err = s.verify.gate(opts.Memory); err != nil {
 		return err
@@ -143,6 +146,16 @@ func (s *settings) trust(opts *sync.Options, use dataUse) error {
 		err = s.verify.writes()
 	}
 	return err
+}
+
+// memoryOf returns what is remembered on this machine of the repo and branch that
+// containers' labels name as their owner; nil when nothing is.
+func (s *settings) memoryOf(owner string) *trust.Memory {
+	memory, err := trust.OpenMemory(filepath.Join(s.data(), "repos", digest(owner), sync.MemoryFile), true)
+	if err != nil {
+		return nil
+	}
+	return memory
 }
 
 // sshOptions are what logins over SSH have in common, with a key and known hosts.
