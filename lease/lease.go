@@ -118,7 +118,8 @@ func (i *Instance) Hold(ctx context.Context, rt runtime.Runtime, claim Claim, wo
 	return l.during(ctx, work)
 }
 
-// Sweep removes those of these leases of a repo that nobody holds any more.
+// Sweep removes those of these leases that nobody holds any more: of a repo, or of processes
+// that this one follows, which may have known the repo by its address only.
 func (i *Instance) Sweep(ctx context.Context, rt runtime.Runtime, repo string, found []types.ContainerSummary) error {
 	e, ok := rt.(engine)
 	if !ok {
@@ -130,7 +131,8 @@ func (i *Instance) Sweep(ctx context.Context, rt runtime.Runtime, repo string, f
 	}
 	var errs []error
 	for _, h := range container.LeaseHolders(found) {
-		if h.Repo == repo && !i.heldBy(h, now) {
+		follows := i.opts.Keeper != "" && h.Keeper == i.opts.Keeper
+		if (h.Repo == repo || follows) && !i.heldBy(h, now) {
 			errs = append(errs, remove(ctx, e, h.ID))
 		}
 	}

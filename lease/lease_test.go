@@ -113,13 +113,15 @@ func mustNotWork(t *testing.T) func(context.Context) error {
 	}
 }
 
-func leases(m *machine) []container.LeaseHolder {
-	var rows []types.ContainerSummary
+func rows(m *machine) []types.ContainerSummary {
+	var out []types.ContainerSummary
 	for _, row := range m.Containers() {
-		rows = append(rows, row)
+		out = append(out, row)
 	}
-	return container.LeaseHolders(rows)
+	return out
 }
+
+func leases(m *machine) []container.LeaseHolder { return container.LeaseHolders(rows(m)) }
 
 func TestAnotherInstanceIsWaitedForAndNamed(t *testing.T) {
 	t.Parallel()
@@ -255,6 +257,22 @@ func TestWhoKeepsTheDataDirectoryTakesOverAtOnce(t *testing.T) {
 	}
 	if left := m.Containers(); len(left) > 0 {
 		t.Errorf("%v is left", left)
+	}
+}
+
+func TestALeaseOfACrashedPredecessorIsSweptUnderAnyNameOfTheRepo(t *testing.T) {
+	t.Parallel()
+	m := newMachine()
+	crash(t, m, lease.New(lease.Options{Keeper: "mine"}))
+	m.wait(time.Hour)
+	for _, c := range []struct {
+		keeper string
+		left   int
+	}{{"other", 1}, {"mine", 0}} {
+		err := lease.New(lease.Options{Keeper: c.keeper}).Sweep(t.Context(), m.watched(t), "repo-2", rows(m))
+		if err != nil || len(m.Containers()) != c.left {
+			t.Errorf("keeper %s: %v, %v is left", c.keeper, err, m.Containers())
+		}
 	}
 }
 
