@@ -69,9 +69,11 @@ func (h *HostResult) renewed(key string, failures map[string]state.FailedUpdate)
 	return made && !held
 }
 
-// interrupted says whether the task ended before it was through.
+// interrupted says whether the task ended before it was through: it was cut off, or the
+// host as a whole failed, so that it is not known what became of each container.
 func (h *HostResult) interrupted() bool {
 	return slices.ContainsFunc(flatten(h.Err), func(err error) bool {
-		return errors.Is(err, context.Canceled) || errors.Is(err, container.ErrSuperseded)
+		var failure *container.Failure
+		return !errors.As(err, &failure) || errors.Is(err, context.Canceled) || errors.Is(err, container.ErrSuperseded)
 	})
 }

@@ -242,3 +242,24 @@ func TestAnInterruptedRepairEndsNoDrift(t *testing.T) {
 		t.Errorf("after the repair the record has %q", got)
 	}
 }
+
+// A host that fails as a whole in the middle of a repair says of no container that it was
+// repaired.
+func TestARepairThatTheHostFailedInEndsNoDrift(t *testing.T) {
+	t.Parallel()
+	w, _, _ := reportedDrift(t)
+	w.commit(map[string]string{"hosts/web1/host.yaml": "drift: {policy: repair}\n"}, "repair")
+	w.watched.Before = func(_ int, method, _ string) error {
+		switch method {
+		case "create", "createEmpty", "start", "stop", "adjust":
+			return fmt.Errorf("ask the engine: %w", runtime.ErrUnreachable)
+		}
+		return nil
+	}
+	w.wait(10 * time.Minute)
+	w.fail()
+	want := []string{"other status", "web configFiles./etc/web.conf", "web memory"}
+	if got := w.recordedFields(); !slices.Equal(got, want) {
+		t.Errorf("the record has %q", got)
+	}
+}
