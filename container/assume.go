@@ -27,10 +27,14 @@ func assumed(desired, previous ContainersState) Current {
 		if !m.Container.Status.Exists() {
 			continue
 		}
-		config := m.Container.Config
+		config, labels := m.Container.Config, (*Origin)(nil).labels(key, m)
+		if want := desired[key]; want != nil && SameSpec(m, want) {
+			// Whichever release recorded it.
+			labels[LabelSpec] = want.SpecDigest()
+		}
 		current.Containers[key] = Instances{Main: &types.ContainerSummary{
 			ID: m.Container.Status.ID, Name: config.Name, Image: config.Image, Status: types.StatusRunning,
-			Labels: (*Origin)(nil).labels(key, m),
+			Labels: labels,
 		}}
 		for path := range m.ConfigFiles {
 			current.Files[path] = m.desiredFile(path)

@@ -34,7 +34,12 @@ func cause(field, format string, args ...any) Cause {
 // differences says what changed from one spec to the other. It is empty when both
 // have the same digest.
 func differences(from, to *HostConfiguredContainer) []Cause {
-	a, b := canonical(from.Container.Config), canonical(to.Container.Config)
+	return differencesOf(from, to, canonical)
+}
+
+// differencesOf compares the configs in the form that the function gives them.
+func differencesOf(from, to *HostConfiguredContainer, form func(types.ContainerConfig) types.ContainerConfig) []Cause {
+	a, b := form(from.Container.Config), form(to.Container.Config)
 	var causes []Cause
 	if a.Image != b.Image {
 		causes = append(causes, imageCause(from.Container.Config.Image, to.Container.Config.Image))
@@ -45,7 +50,7 @@ func differences(from, to *HostConfiguredContainer) []Cause {
 	causes = append(causes, mapCauses("labels", a.Labels, b.Labels)...)
 	causes = append(causes, fileCauses(from, to)...)
 	causes = append(causes, secretCauses(from, to)...)
-	if from.Dependants != to.Dependants {
+	if !sameDependants(from, to) {
 		causes = append(causes, cause("dependsOn", "containers that depend on it change"))
 	}
 	return causes

@@ -149,7 +149,7 @@ func (m *machine) claim(origin *Origin, of former, rows []types.ContainerSummary
 		}
 		recorded := m.previous[row.Labels[LabelContainer]]
 		claim.Recorded = claim.Recorded && recorded != nil && idOf(recorded) == row.ID &&
-			recorded.Container.Config.Name == row.Name && recorded.SpecDigest() == row.Labels[LabelSpec]
+			recorded.Container.Config.Name == row.Name && recorded.HasSpecDigest(row.Labels[LabelSpec])
 	}
 	return claim
 }

@@ -56,8 +56,10 @@ type HostConfiguredContainer struct {
 	// Protect keeps the container from being removed, or moved to another machine,
 	// as long as it is deployed with it.
 	Protect bool `json:"protect,omitempty"`
-	// Dependants is a digest of the containers that depend on a PreDeploy job. A
+	// DependantSpecs is a digest of the containers that depend on a PreDeploy job. A
 	// deployment fills it in; it is part of the job's spec digest.
+	DependantSpecs string `json:"dependantSpecs,omitempty"`
+	// Dependants is the same as releases made it whose labels begin with "v2:".
 	Dependants string `json:"dependants,omitempty"`
 	// ReadyPending is recorded while the container was started and has not been
 	// ready since, so that the next deploy looks again.

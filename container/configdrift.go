@@ -3,7 +3,6 @@ package container
 import (
 	"fmt"
 	"maps"
-	"path"
 	"reflect"
 	"slices"
 	"strconv"
@@ -38,7 +37,11 @@ func (d *decision) configurationDrift(facts types.ContainerFacts, current Curren
 	}
 	c.filled()
 	if recorded := idOf(d.previous); recorded == "" || recorded == facts.ID {
-		c.found = slices.DeleteFunc(c.found, func(drift Drift) bool { return !slices.Contains(changeable, drift.Field) })
+		c.found = slices.DeleteFunc(c.found, func(drift Drift) bool {
+			// To ask for the private one makes no other digest, where the default is another.
+			asked := drift.Field == "ipcMode" && c.want.IpcMode == "private"
+			return !asked && !slices.Contains(changeable, drift.Field)
+		})
 	}
 	return c.found
 }
@@ -102,7 +105,7 @@ func (c *comparison) process() {
 		c.text("user", accountText(defaults), accountText(c.is))
 	}
 	if c.want.Workdir != "" || c.facts.Defaults != nil {
-		c.text("workdir", cleanDir(orElse(c.want.Workdir, defaults.Workdir)), cleanDir(c.is.Workdir))
+		c.text("workdir", orElse(orElse(c.want.Workdir, defaults.Workdir), "/"), orElse(c.is.Workdir, "/"))
 	}
 	c.hostname()
 	c.healthcheck()
@@ -110,20 +113,15 @@ func (c *comparison) process() {
 	c.text("restart", orElse(c.want.Restart, "unless-stopped"), orElse(c.is.Restart, "unless-stopped"))
 }
 
-// stopText is in whole seconds, as runtimes have it.
 func stopText(d types.Duration) string {
-	whole := (time.Duration(d) + time.Second - 1).Truncate(time.Second)
-	if whole == 0 {
-		whole = types.DefaultStopTimeout
-	}
-	return whole.String()
+	return time.Duration(orDuration(d, types.Duration(types.DefaultStopTimeout))).String()
 }
 
 func (c *comparison) defaults() types.ContainerConfig {
 	if c.facts.Defaults == nil {
 		return types.ContainerConfig{}
 	}
-	return *c.facts.Defaults
+	return canonical(*c.facts.Defaults)
 }
 
 // command follows the engine: an entry point of one's own takes the image's command away.
@@ -145,13 +143,6 @@ func accountText(c types.ContainerConfig) string {
 		return c.User + ":" + c.Group
 	}
 	return c.User
-}
-
-func cleanDir(dir string) string {
-	if dir == "" {
-		return "/"
-	}
-	return path.Clean(dir)
 }
 
 func orElse(s, other string) string {
@@ -215,7 +206,7 @@ func noCheck(h *types.Healthcheck) bool {
 // maps compares environment variables and labels, the image's included.
 func (c *comparison) maps() {
 	c.entries("env", c.want.Env, c.defaults().Env, c.is.Env)
-	c.entries("labels", c.want.Labels, c.defaults().Labels, foreignLabels(c.is.Labels))
+	c.entries("labels", c.want.Labels, foreignLabels(c.defaults().Labels), foreignLabels(c.is.Labels))
 }
 
 func (c *comparison) entries(field string, want, defaults, is map[string]string) {
@@ -230,6 +221,7 @@ func (c *comparison) entries(field string, want, defaults, is map[string]string)
 		switch {
 		case !has:
 			c.add(field+"."+key, "the deployed value", "missing")
+		case !wants && field == "labels" && strings.HasPrefix(key, desktopPrefix):
 		case !wants && c.facts.Defaults != nil:
 			c.add(field+"."+key, "(none)", "a value")
 		case wants && wanted != found:
@@ -238,12 +230,13 @@ func (c *comparison) entries(field string, want, defaults, is map[string]string)
 	}
 }
 
-// foreignLabels leaves out those that gitsync and Docker Desktop write.
+// desktopPrefix begins the labels that Docker Desktop adds by itself.
+const desktopPrefix = "desktop.docker.io/"
+
+// foreignLabels leaves out those that gitsync writes.
 func foreignLabels(labels map[string]string) map[string]string {
 	out := maps.Clone(labels)
-	maps.DeleteFunc(out, func(key, _ string) bool {
-		return strings.HasPrefix(key, LabelPrefix) || strings.HasPrefix(key, "desktop.docker.io/")
-	})
+	maps.DeleteFunc(out, func(key, _ string) bool { return strings.HasPrefix(key, LabelPrefix) })
 	return out
 }
 
@@ -253,7 +246,7 @@ func (c *comparison) access() {
 	c.text("capAdd", words(c.want.CapAdd), words(c.is.CapAdd))
 	c.text("capDrop", words(c.want.CapDrop), words(c.is.CapDrop))
 	c.text("ports", portTexts(c.want.Ports), portTexts(c.is.Ports))
-	c.text("extraHosts", words(sorted(c.want.ExtraHosts)), words(sorted(c.is.ExtraHosts)))
+	c.text("extraHosts", words(c.want.ExtraHosts), words(c.is.ExtraHosts))
 	c.mode("pidMode", c.want.PidMode, c.is.PidMode, "private")
 	c.mode("ipcMode", c.want.IpcMode, c.is.IpcMode, "private", "shareable")
 	for _, target := range sortedKeys(c.want.Tmpfs, c.is.Tmpfs) {
@@ -288,9 +281,9 @@ func portTexts(ports []types.PortMap) string {
 func sorted(items []string) []string { return slices.Sorted(slices.Values(items)) }
 
 // mode compares a namespace; where none was asked for it may be any of the runtime's
-// defaults.
+// defaults, of which the first one is that of most.
 func (c *comparison) mode(field, want, is string, defaults ...string) {
-	if want == "" && (is == "" || slices.Contains(defaults, is)) || c.sameNamespace(want, is) {
+	if want == "" && slices.Contains(defaults, is) || is == "" && (want == "" || want == defaults[0]) || c.sameNamespace(want, is) {
 		return
 	}
 	c.add(field, orDefault(want), orDefault(is))
@@ -318,17 +311,17 @@ func (c *comparison) sameNamespace(want, is string) bool {
 func (c *comparison) mounts() {
 	want, is := map[string]types.Mount{}, map[string]types.Mount{}
 	for _, m := range c.want.Mounts {
-		want[path.Clean(m.Target)] = m
+		want[m.Target] = m
 	}
 	for _, m := range c.is.Mounts {
-		is[path.Clean(m.Target)] = m
+		is[m.Target] = m
 	}
 	for _, target := range sortedKeys(want, is) {
 		wanted, wants := want[target]
 		found, has := is[target]
 		_, isTmpfs := c.want.Tmpfs[target]
 		switch {
-		case !wants && (found.Kind() == types.MountVolume && found.Source == "" || isTmpfs):
+		case !wants && (anonymous(found) || isTmpfs):
 		case !wants:
 			c.add("mounts."+target, "(none)", foundMount(found))
 		case !has:
@@ -339,21 +332,22 @@ func (c *comparison) mounts() {
 	}
 }
 
-func sameMount(want, is types.Mount) bool {
-	source := want.Source
-	if want.Kind() == types.MountBind {
-		source = path.Clean(source)
-		is.Source = path.Clean(is.Source)
-	}
-	propagation := want.Propagation == is.Propagation ||
-		want.Propagation == "" && slices.Contains([]string{"rprivate", "rslave"}, is.Propagation) || want.Propagation != "" && is.Propagation == ""
-	return want.Kind() == is.Kind() && source == is.Source && want.ReadOnly == is.ReadOnly && propagation
+// anonymous says whether a mount is a volume that nobody may have named.
+func anonymous(m types.Mount) bool {
+	return m.Kind() == types.MountVolume && (m.Source == "" || types.GeneratedVolume(m.Source))
 }
 
-// foundMount leaves the runtime's own propagation out.
+func sameMount(want, is types.Mount) bool {
+	source := want.Source == is.Source || want.Source == "" && anonymous(want) && anonymous(is)
+	// The engine has another default where the source is above its own data.
+	propagation := want.Propagation == is.Propagation || want.Propagation == "" && is.Propagation == "rslave"
+	return want.Kind() == is.Kind() && source && want.ReadOnly == is.ReadOnly && propagation
+}
+
+// foundMount leaves out what the runtime called a volume that nobody named.
 func foundMount(m types.Mount) string {
-	if m.Propagation == "rprivate" {
-		m.Propagation = ""
+	if anonymous(m) {
+		m.Source = ""
 	}
 	return m.Kind() + " " + mountText(m)
 }
@@ -405,10 +399,7 @@ func (c *comparison) filled() {
 // network compares the mode where it is no network, and otherwise what the container is
 // connected to.
 func (c *comparison) network() {
-	want := c.want.NetworkMode
-	if want == "default" || want == "" {
-		want = "bridge"
-	}
+	want := orElse(c.want.NetworkMode, "bridge")
 	if want == "host" || want == "none" || strings.HasPrefix(want, "container:") {
 		if !c.sameNamespace(want, c.is.NetworkMode) {
 			c.add("networkMode", want, orDefault(c.is.NetworkMode))
@@ -416,32 +407,34 @@ func (c *comparison) network() {
 		return
 	}
 	var names []string
+	asked := types.FindNetwork(c.facts.Networks, want)
 	for _, name := range sortedKeys(c.facts.Networks) {
 		network := c.facts.Networks[name]
-		if network.ID == want {
+		aliases := network.OtherThanGiven(c.want.NetworkAliases)
+		if name == asked {
 			name = want
 		}
-		if name == want && (len(network.Settings) > 0 || !slices.Equal(sorted(network.Aliases), sorted(c.want.NetworkAliases))) {
-			name = connectionText(name, network)
+		if name == want && (len(network.Settings) > 0 || !slices.Equal(aliases, c.want.NetworkAliases)) {
+			name = connectionText(name, aliases, network.Settings)
 		}
 		names = append(names, name)
 	}
 	wanted := want
 	if len(names) != 1 || names[0] != want {
 		if len(c.want.NetworkAliases) > 0 {
-			wanted = fmt.Sprintf("%s as %s", want, words(sorted(c.want.NetworkAliases)))
+			wanted = fmt.Sprintf("%s as %s", want, words(c.want.NetworkAliases))
 		}
 		c.add("networks", wanted, words(names))
 	}
 }
 
 // connectionText says how a container is connected to a network.
-func connectionText(name string, network types.NetworkFacts) string {
-	if len(network.Aliases) > 0 || len(network.Settings) == 0 {
-		name = fmt.Sprintf("%s as %s", name, words(sorted(network.Aliases)))
+func connectionText(name string, aliases []string, settings map[string]string) string {
+	if len(aliases) > 0 || len(settings) == 0 {
+		name = fmt.Sprintf("%s as %s", name, words(aliases))
 	}
-	for _, setting := range sortedKeys(network.Settings) {
-		name += fmt.Sprintf(" with %s %s", setting, network.Settings[setting])
+	for _, setting := range sortedKeys(settings) {
+		name += fmt.Sprintf(" with %s %s", setting, settings[setting])
 	}
 	return name
 }

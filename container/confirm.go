@@ -28,9 +28,9 @@ func (m *machine) confirm() {
 		row := m.current.Containers[key].any()
 		var known *HostConfiguredContainer
 		switch {
-		case desired != nil && (row == nil && recorded.SpecDigest() == desired.SpecDigest() || row != nil && row.Labels[LabelSpec] == desired.SpecDigest()):
+		case desired != nil && (row == nil && SameSpec(recorded, desired) || row != nil && desired.HasSpecDigest(row.Labels[LabelSpec])):
 			known = desired.clone()
-		case row != nil && row.Labels[LabelSpec] == recorded.SpecDigest():
+		case row != nil && recorded.HasSpecDigest(row.Labels[LabelSpec]):
 			known = recorded.clone()
 			// None of these is in the digest.
 			known.Host, known.Container.Runtime = m.Host, m.Runtime

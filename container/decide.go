@@ -287,8 +287,13 @@ func (d *decision) stoppedText() string {
 // replaceCauses says what changed, by the record where it belongs to the
 // container that is there.
 func replaceCauses(main *types.ContainerSummary, desired, previous *HostConfiguredContainer) []Cause {
-	if previous != nil && (previous.SpecDigest() == main.Labels[LabelSpec] || !strings.HasPrefix(main.Labels[LabelSpec], digestVersion+":")) {
-		return differences(previous, desired)
+	label := main.Labels[LabelSpec]
+	if previous != nil && (previous.HasSpecDigest(label) || !comparableDigest(label)) {
+		if causes := differences(previous, desired); len(causes) > 0 {
+			return causes
+		}
+		why := cause("", "the repo says the same in other words, and the container's label is of an earlier gitsync, which took them for another spec")
+		return append([]Cause{why}, differencesOf(previous, desired, canonicalV2)...)
 	}
 	causes := []Cause{cause("", "the running container has another spec than the repo, and what was deployed is not recorded")}
 	if CanonicalImage(main.Image) != CanonicalImage(desired.Container.Config.Image) {

@@ -97,12 +97,13 @@ func (s ContainersState) bindJobs() {
 		if !job.PreDeploy {
 			continue
 		}
-		sum := sha256.New()
+		sum, sumV2 := sha256.New(), sha256.New()
 		for _, other := range sortedKeys(s) {
 			if _, depends := s[other].DependsOn[key]; depends && !s[other].PreDeploy {
 				fmt.Fprintf(sum, "%s %s\n", other, s[other].SpecDigest())
+				fmt.Fprintf(sumV2, "%s %s\n", other, s[other].specDigestV2())
 			}
 		}
-		job.Dependants = hex.EncodeToString(sum.Sum(nil))
+		job.DependantSpecs, job.Dependants = hex.EncodeToString(sum.Sum(nil)), hex.EncodeToString(sumV2.Sum(nil))
 	}
 }

@@ -1,21 +1,19 @@
 package container
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"reflect"
-	"slices"
 	"strings"
-
-	"github.com/distribution/reference"
 
 	"github.com/gitsync/gitsync/container/types"
 )
 
 // digestVersion names the way in which a digest is made. It changes only when
-// the same spec would get another digest; see [sameSpec] for what happens then.
-const digestVersion = "v2"
+// the same spec would get another digest: then the way of before stays, so that what runs
+// is not re-created, and [HostConfiguredContainer.HasSpecDigest] knows it.
+const digestVersion = "v3"
 
 // SpecDigest returns a digest of what the user wrote that a container cannot change
 // while it exists: its settings, and the config files that re-create it. Other
@@ -23,7 +21,8 @@ const digestVersion = "v2"
 // adds is not in it, nor is how the host is reached or the container updated. Two
 // ways to write the same thing have one digest. A secret is in it by its version.
 //
-// Its form is "v2:" and 64 hexadecimal digits.
+// Its form is "v3:" and 64 hexadecimal digits. Containers may have one of an earlier form:
+// compare with [HostConfiguredContainer.HasSpecDigest] and [SameSpec].
 func (m *HostConfiguredContainer) SpecDigest() string {
 	type file struct {
 		SHA256 string `json:"sha256"`
@@ -37,7 +36,13 @@ func (m *HostConfiguredContainer) SpecDigest() string {
 		// Dependants of a job that runs before they are deployed.
 		Dependants string            `json:"dependants,omitempty"`
 		Secrets    map[string]string `json:"secrets,omitempty"`
-	}{Config: canonical(m.Container.Config), Files: map[string]file{}, Dependants: m.Dependants, Secrets: m.specSecrets()}
+	}{Config: canonical(m.Container.Config), Files: map[string]file{}, Secrets: m.specSecrets()}
+	// Records of earlier releases have only the other one.
+	spec.Dependants = cmp.Or(m.DependantSpecs, m.Dependants)
+	if spec.Config.IpcMode == "private" {
+		// It is the default of engines. One that has another default shows as drift.
+		spec.Config.IpcMode = ""
+	}
 	for path, content := range m.ConfigFiles {
 		if m.onChange(path) != OnChangeRecreate {
 			continue
@@ -50,6 +55,35 @@ func (m *HostConfiguredContainer) SpecDigest() string {
 	return digestVersion + ":" + hex.EncodeToString(sum[:])
 }
 
+// HasSpecDigest says whether a digest, as labels have it, is that of the container's spec:
+// as it is made now, or as releases made it whose labels begin with "v2:".
+func (m *HostConfiguredContainer) HasSpecDigest(digest string) bool {
+	switch version, _, _ := strings.Cut(digest, ":"); version {
+	case digestVersion:
+		return digest == m.SpecDigest()
+	case digestV2:
+		return digest == m.specDigestV2()
+	}
+	return false
+}
+
+// SameSpec says whether a container of the one is as the other says. Other releases may
+// have recorded either.
+func SameSpec(a, b *HostConfiguredContainer) bool {
+	return a.SpecDigest() == b.SpecDigest() || a.specDigestV2() == b.specDigestV2()
+}
+
+// sameDependants compares what is in the digests beside the container's own settings.
+func sameDependants(a, b *HostConfiguredContainer) bool {
+	return a.Dependants == b.Dependants || a.DependantSpecs == b.DependantSpecs && a.DependantSpecs != ""
+}
+
+// comparableDigest says whether a label's digest is one that can be made of a spec.
+func comparableDigest(label string) bool {
+	version, _, _ := strings.Cut(label, ":")
+	return version == digestVersion || version == digestV2
+}
+
 // onChange returns what a change of the config file means for the container.
 func (m *HostConfiguredContainer) onChange(path string) string {
 	if a := m.ConfigFileAttributes[path].OnChange; a != "" {
@@ -59,60 +93,14 @@ func (m *HostConfiguredContainer) onChange(path string) string {
 }
 
 // sameSpec compares the digest on a container with the desired one. A digest of
-// another version cannot be compared: then what was recorded decides, and where
-// nothing was, the container is taken to be right, since an upgrade must not
+// a version that is not known cannot be compared: then what was recorded decides, and
+// where nothing was, the container is taken to be right, since an upgrade must not
 // re-create anything.
 func sameSpec(label string, desired, previous *HostConfiguredContainer) bool {
-	if strings.HasPrefix(label, digestVersion+":") {
-		return label == desired.SpecDigest()
+	if comparableDigest(label) {
+		return desired.HasSpecDigest(label)
 	}
-	return previous == nil || previous.SpecDigest() == desired.SpecDigest()
-}
-
-// canonical fills in defaults and sorts what has no order.
-func canonical(c types.ContainerConfig) types.ContainerConfig {
-	c.Image = CanonicalImage(c.Image)
-	c.Ports = slices.Clone(c.Ports)
-	for i := range c.Ports {
-		c.Ports[i].HostPort = c.Ports[i].Published()
-		c.Ports[i].Protocol = c.Ports[i].Proto()
-	}
-	slices.SortFunc(c.Ports, func(a, b types.PortMap) int { return strings.Compare(portText(a), portText(b)) })
-	c.Mounts = slices.Clone(c.Mounts)
-	for i := range c.Mounts {
-		c.Mounts[i].Type = c.Mounts[i].Kind()
-	}
-	slices.SortFunc(c.Mounts, func(a, b types.Mount) int { return strings.Compare(a.Target, b.Target) })
-	c.CapAdd, c.CapDrop = capabilities(c.CapAdd), capabilities(c.CapDrop)
-	if c.Healthcheck != nil && reflect.ValueOf(*c.Healthcheck).IsZero() {
-		c.Healthcheck = nil
-	}
-	if c.Restart == "unless-stopped" {
-		c.Restart = ""
-	}
-	if c.StopTimeout == types.Duration(types.DefaultStopTimeout) {
-		c.StopTimeout = 0
-	}
-	return c
-}
-
-// CanonicalImage returns the reference with registry, path and tag spelled out.
-// What is no reference is returned as it is.
-func CanonicalImage(image string) string {
-	named, err := reference.ParseNormalizedNamed(image)
-	if err != nil {
-		return image
-	}
-	return reference.TagNameOnly(named).String()
-}
-
-func capabilities(in []string) []string {
-	out := make([]string, 0, len(in))
-	for _, c := range in {
-		out = append(out, strings.TrimPrefix(strings.ToUpper(c), "CAP_"))
-	}
-	slices.Sort(out)
-	return out
+	return previous == nil || SameSpec(previous, desired)
 }
 
 // canonicalJSON has sorted keys at every level, so that moving a field in a Go

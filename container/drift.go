@@ -257,7 +257,7 @@ func (d *decision) presenceDrift(current Current) []Drift {
 // wasDeployed says whether the record has the container as the repo wants it. One that is
 // gone since an earlier look has no ID there any more.
 func (d *decision) wasDeployed() bool {
-	return d.previous != nil && d.desired != nil && d.previous.SpecDigest() == d.desired.SpecDigest()
+	return d.previous != nil && d.desired != nil && SameSpec(d.previous, d.desired)
 }
 
 // stoppedByHand says whether the container ended after it was deployed well. One that

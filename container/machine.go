@@ -239,7 +239,7 @@ func (m *machine) setStatuses() {
 // row may be of another spec than the record is: then nothing is known.
 func (m *machine) imageOf(key string, row *types.ContainerSummary) string {
 	recorded := m.previous[key]
-	if recorded == nil || row.ID != idOf(recorded) && row.Labels[LabelSpec] != recorded.SpecDigest() {
+	if recorded == nil || row.ID != idOf(recorded) && !recorded.HasSpecDigest(row.Labels[LabelSpec]) {
 		return ""
 	}
 	if status := recorded.Container.Status; status != nil && status.ImageID != "" {

@@ -137,7 +137,7 @@ func takesOver(taker, giver *decision) bool {
 	if giver.previous != nil {
 		held = slices.Concat(held, giver.previous.Container.Config.Ports)
 	}
-	if len(giver.recovery) > 0 && (giver.previous == nil || giver.previous.SpecDigest() != giver.main.Labels[LabelSpec]) {
+	if len(giver.recovery) > 0 && (giver.previous == nil || !giver.previous.HasSpecDigest(giver.main.Labels[LabelSpec])) {
 		// It is brought back first, and nobody knows with which ports.
 		return len(want.Ports) > 0
 	}

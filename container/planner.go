@@ -243,8 +243,8 @@ func (o PlanOptions) explainMoves(decisions []*decision) {
 // hold leaves a container alone. What it was before its update failed is kept up
 // all the same: by then its desired state is the recorded one.
 func (d *decision) hold(why string) {
-	keeps := !d.opts.Patient[d.key] && d.desired != nil && d.previous != nil && !d.previous.ReadyPending && d.desired.SpecDigest() == d.previous.SpecDigest()
-	repairs := d.kind == Replace && d.main.Labels[LabelSpec] == d.desired.SpecDigest()
+	keeps := !d.opts.Patient[d.key] && d.desired != nil && d.previous != nil && !d.previous.ReadyPending && SameSpec(d.desired, d.previous)
+	repairs := d.kind == Replace && d.desired.HasSpecDigest(d.main.Labels[LabelSpec])
 	if keeps && (repairs || slices.Contains([]Kind{Start, Create, Recover, Adjust, Unpause}, d.kind)) {
 		d.held = why
 		return
@@ -258,7 +258,7 @@ func (o PlanOptions) holdDependants(decisions []*decision, byKey map[string]*dec
 	for changed := true; changed; {
 		changed = false
 		for _, d := range decisions {
-			if !d.creates() || d.kind == Create && d.previous != nil && d.previous.SpecDigest() == d.desired.SpecDigest() {
+			if !d.creates() || d.kind == Create && d.previous != nil && SameSpec(d.previous, d.desired) {
 				continue
 			}
 			for _, key := range sortedKeys(d.needs) {

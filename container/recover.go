@@ -116,7 +116,7 @@ func (d *decision) startAgain(row *types.ContainerSummary, name string) {
 // recordedFiles puts the config files of an old container back, where the record is
 // about that container.
 func (d *decision) recordedFiles(old *types.ContainerSummary) []Step {
-	if d.opts.Unconfirmed || d.previous == nil || len(d.previous.ConfigFiles) == 0 || d.previous.SpecDigest() != old.Labels[LabelSpec] {
+	if d.opts.Unconfirmed || d.previous == nil || len(d.previous.ConfigFiles) == 0 || !d.previous.HasSpecDigest(old.Labels[LabelSpec]) {
 		return nil
 	}
 	return []Step{{Action: ActionFiles, Container: d.key, Paths: sortedKeys(d.previous.ConfigFiles), Recorded: true}}

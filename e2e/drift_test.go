@@ -108,11 +108,14 @@ func (b *driftBench) drift(desired container.ContainersState) (found []string, p
 	return found, plan
 }
 
+// generated is the name of a volume as engines make them up, and is asked for.
+var generated = strings.Repeat("a1b2c3d4", 8)
+
 // manySpecs are settings that engines and images complete in all kinds of ways.
 func manySpecs(t *testing.T, network, volume, dir string) map[string]func(*types.ContainerConfig) {
 	specs := processSpecs()
 	maps.Copy(specs, accessSpecs(t, network, volume, dir))
-	for i, policy := range []string{"no", "always", "unless-stopped", "on-failure", "on-failure:3"} {
+	for i, policy := range []string{"no", "always", "unless-stopped", "on-failure", "on-failure:3", "on-failure:04", "on-failure:+5"} {
 		specs[fmt.Sprintf("restart-%d", i)] = func(c *types.ContainerConfig) { c.Restart = policy }
 	}
 	for i, mount := range []types.Mount{
@@ -127,6 +130,7 @@ func manySpecs(t *testing.T, network, volume, dir string) map[string]func(*types
 		{Source: dir, Target: "/host", Propagation: "private"},
 		{Source: dir, Target: "/host", Propagation: "rprivate"},
 		{Source: "/", Target: "/mnt", ReadOnly: true},
+		{Source: generated, Target: "/data/"},
 	} {
 		specs[fmt.Sprintf("mount-%02d", i)] = func(c *types.ContainerConfig) { c.Mounts = []types.Mount{mount} }
 	}
@@ -154,23 +158,35 @@ func processSpecs() map[string]func(*types.ContainerConfig) {
 		"cap-both":      func(c *types.ContainerConfig) { c.CapAdd, c.CapDrop = []string{"CHOWN"}, []string{"all"} },
 		"memory":        func(c *types.ContainerConfig) { c.Memory = 64 << 20 },
 		"cpus":          func(c *types.ContainerConfig) { c.CPUs = 0.75 },
-		"limits":        func(c *types.ContainerConfig) { c.Memory, c.CPUs = 100<<20, 1.5 },
-		"stop":          func(c *types.ContainerConfig) { c.StopTimeout = types.Duration(1500 * time.Millisecond) },
-		"extra-hosts":   func(c *types.ContainerConfig) { c.ExtraHosts = []string{"b:10.0.0.2", "a:10.0.0.1"} },
-		"host-gateway":  func(c *types.ContainerConfig) { c.ExtraHosts = []string{"up:host-gateway"} },
-		"tmpfs":         func(c *types.ContainerConfig) { c.Tmpfs = map[string]string{"/tmp": "", "/run": "size=1m,mode=1777"} },
+		"cpus-long":     func(c *types.ContainerConfig) { c.CPUs = 0.33333333333 },
+		"cap-twice":     func(c *types.ContainerConfig) { c.CapAdd = []string{"NET_ADMIN", "cap_net_admin", "CHOWN"} },
+		"desktop":       func(c *types.ContainerConfig) { c.Labels = map[string]string{"desktop.docker.io/x": "y"} },
+		"hosts-twice": func(c *types.ContainerConfig) {
+			c.ExtraHosts = []string{"b:::1", "a:10.0.0.1", "b:0:0::1", "a:10.0.0.1"}
+		},
+		"tmpfs-order": func(c *types.ContainerConfig) {
+			c.Tmpfs = map[string]string{"/run/": "size=1m,noexec,mode=1777,size=2m"}
+		},
+		"limits":       func(c *types.ContainerConfig) { c.Memory, c.CPUs = 100<<20, 1.5 },
+		"stop":         func(c *types.ContainerConfig) { c.StopTimeout = types.Duration(1500 * time.Millisecond) },
+		"extra-hosts":  func(c *types.ContainerConfig) { c.ExtraHosts = []string{"b:10.0.0.2", "a:10.0.0.1"} },
+		"host-gateway": func(c *types.ContainerConfig) { c.ExtraHosts = []string{"up:host-gateway"} },
+		"tmpfs":        func(c *types.ContainerConfig) { c.Tmpfs = map[string]string{"/tmp": "", "/run": "size=1m,mode=1777"} },
 	}
 }
 
 // accessSpecs say what a container reaches, and who reaches it.
 func accessSpecs(t *testing.T, network, volume, dir string) map[string]func(*types.ContainerConfig) {
 	return map[string]func(*types.ContainerConfig){
-		"net-host":      func(c *types.ContainerConfig) { c.NetworkMode, c.Env = "host", map[string]string{"PORT": "0"} },
-		"net-none":      func(c *types.ContainerConfig) { c.NetworkMode = "none" },
-		"net-bridge":    func(c *types.ContainerConfig) { c.NetworkMode = "bridge" },
-		"net-default":   func(c *types.ContainerConfig) { c.NetworkMode = "default" },
-		"net-own":       func(c *types.ContainerConfig) { c.NetworkMode = network },
-		"net-alias":     func(c *types.ContainerConfig) { c.NetworkMode, c.NetworkAliases = network, []string{"www", "api"} },
+		"net-host":    func(c *types.ContainerConfig) { c.NetworkMode, c.Env = "host", map[string]string{"PORT": "0"} },
+		"net-none":    func(c *types.ContainerConfig) { c.NetworkMode = "none" },
+		"net-bridge":  func(c *types.ContainerConfig) { c.NetworkMode = "bridge" },
+		"net-default": func(c *types.ContainerConfig) { c.NetworkMode = "default" },
+		"net-own":     func(c *types.ContainerConfig) { c.NetworkMode = network },
+		"net-alias":   func(c *types.ContainerConfig) { c.NetworkMode, c.NetworkAliases = network, []string{"www", "api"} },
+		"net-names": func(c *types.ContainerConfig) {
+			c.NetworkMode, c.Hostname, c.NetworkAliases = network, "inside", append(strings.Split("0123456789abcdef", ""), c.Name, "inside", "www", "www")
+		},
 		"net-hostname":  func(c *types.ContainerConfig) { c.NetworkMode, c.Hostname = network, "inside" },
 		"pid-host":      func(c *types.ContainerConfig) { c.PidMode = "host" },
 		"ipc-host":      func(c *types.ContainerConfig) { c.IpcMode = "host" },
@@ -211,7 +227,7 @@ func TestAContainerThatWasJustDeployedHasNotDrifted(t *testing.T) {
 	network := dockertest.Network(t)
 	b := newDriftBench(t)
 	volume := b.name + "-volume"
-	b.volumes[volume] = true
+	b.volumes[volume], b.volumes[generated] = true, true
 	desired := container.ContainersState{}
 	for key, change := range manySpecs(t, network, volume, t.TempDir()) {
 		desired[key] = b.spec(key, change)

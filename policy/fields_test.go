@@ -72,6 +72,7 @@ var judged = map[reflect.Type]map[string]string{
 		"PreDeploy":            harmless + "an order: the job itself is judged as any container",
 		"Protect":              harmless + "keeps it from being removed",
 		"Dependants":           harmless + "a digest",
+		"DependantSpecs":       harmless + "a digest",
 		"ReadyPending":         harmless + "a memory of the deployment",
 		"PostStartPending":     harmless + "a memory of the deployment",
 		"Secrets":              harmless + "names and digests; what is done with them is judged",

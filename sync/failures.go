@@ -70,7 +70,7 @@ func (c *cycle) patient(h *HostResult) map[string]bool {
 	patient := map[string]bool{}
 	for key := range c.held(h) {
 		want, was := h.Host.Containers[key], h.kept()[key]
-		same := want != nil && was != nil && want.SpecDigest() == was.SpecDigest() && maps.Equal(want.ConfigFiles, was.ConfigFiles)
+		same := want != nil && was != nil && container.SameSpec(want, was) && maps.Equal(want.ConfigFiles, was.ConfigFiles)
 		patient[key] = same && c.only != nil
 	}
 	return patient

@@ -1,5 +1,11 @@
 package types
 
+import (
+	"regexp"
+	"slices"
+	"strings"
+)
+
 // ContainerFacts is what a runtime itself says about how a container is set up: the
 // evidence, where labels are only a hint.
 type ContainerFacts struct {
@@ -7,8 +13,7 @@ type ContainerFacts struct {
 	// Name is the name on the host.
 	Name string
 	// Config is what is in force, with everything that the image and the runtime filled
-	// in. A mount without a name of its own has no source, a published port that the
-	// runtime chose a HostPort of -1.
+	// in. A published port that the runtime chose has a HostPort of -1.
 	Config ContainerConfig
 	// Defaults are what the image fills in where a config says nothing; nil when the
 	// image is gone.
@@ -35,10 +40,45 @@ type ContainerFacts struct {
 type NetworkFacts struct {
 	// ID is the network's own identifier.
 	ID string
-	// Aliases are the container's names there, besides those that every runtime gives:
-	// its own name and the beginning of its ID.
+	// Aliases are all of the container's names there that the runtime tells.
 	Aliases []string
+	// Given are names that the runtime gives a container by itself, such as the beginning
+	// of its ID. They are among the aliases, or not, and may have been asked for too.
+	Given []string
 	// Settings are those of the connection that nobody asked for, such as an address of its
 	// own, with what they are.
 	Settings map[string]string
 }
+
+// OtherThanGiven returns the aliases without those that the runtime gave by itself and
+// nobody asked for: sorted, each once.
+func (n NetworkFacts) OtherThanGiven(asked []string) []string {
+	aliases := slices.Compact(slices.Sorted(slices.Values(n.Aliases)))
+	return slices.DeleteFunc(aliases, func(alias string) bool {
+		return slices.Contains(n.Given, alias) && !slices.Contains(asked, alias)
+	})
+}
+
+// FindNetwork returns the name of the network that a text stands for, as engines look it
+// up: an ID, a name, or the beginning of an ID. It is empty when it is none of these.
+func FindNetwork(networks map[string]NetworkFacts, text string) string {
+	begins := ""
+	for name, network := range networks {
+		if network.ID == text {
+			return name
+		}
+		if text != "" && strings.HasPrefix(network.ID, text) {
+			begins = name
+		}
+	}
+	if _, there := networks[text]; there {
+		return text
+	}
+	return begins
+}
+
+var generatedVolume = regexp.MustCompile(`^[0-9a-f]{64}$`)
+
+// GeneratedVolume says whether the name of a volume is one that engines give to volumes
+// that nobody named. Somebody may have asked for just that volume all the same.
+func GeneratedVolume(name string) bool { return generatedVolume.MatchString(name) }

@@ -72,14 +72,18 @@ func (r *Runtime) adjustNetworks(ctx context.Context, c container.InspectRespons
 	if mode.IsDefault() || mode.IsBridge() || want == "" {
 		want = "bridge"
 	}
+	facts := types.ContainerFacts{Networks: networksOf(c)}
+	if err := r.withoutClusterAddresses(ctx, &facts); err != nil {
+		return err
+	}
+	asked := types.FindNetwork(facts.Networks, want)
 	connected := false
 	for _, name := range slices.Sorted(maps.Keys(c.NetworkSettings.Networks)) {
-		endpoint := c.NetworkSettings.Networks[name]
-		if name == want || endpoint != nil && endpoint.NetworkID == want || want == "bridge" && name == "podman" {
-			var err error
-			if connected, err = r.sameConnection(ctx, c, name, config); err != nil {
-				return err
-			}
+		if _, known := facts.Networks[networkName(name)]; !known {
+			continue
+		}
+		if networkName(name) == asked {
+			connected = sameConnection(facts.Networks[asked], config)
 			if connected {
 				continue
 			}
@@ -105,17 +109,9 @@ func (r *Runtime) adjustNetworks(ctx context.Context, c container.InspectRespons
 }
 
 // sameConnection says whether the container is connected to a network as the config says.
-func (r *Runtime) sameConnection(ctx context.Context, c container.InspectResponse, name string, config *types.ContainerConfig) (bool, error) {
-	facts := types.ContainerFacts{Networks: networksOf(c)}
-	if err := r.withoutClusterAddresses(ctx, &facts); err != nil {
-		return false, err
-	}
-	if name == "podman" {
-		name = "bridge"
-	}
-	network := facts.Networks[name]
-	is, want := slices.Sorted(slices.Values(network.Aliases)), slices.Sorted(slices.Values(config.NetworkAliases))
-	return slices.Equal(is, want) && len(network.Settings) == 0, nil
+func sameConnection(network types.NetworkFacts, config *types.ContainerConfig) bool {
+	want := slices.Compact(slices.Sorted(slices.Values(config.NetworkAliases)))
+	return slices.Equal(network.OtherThanGiven(want), want) && len(network.Settings) == 0
 }
 
 // Unpause implements runtime.Adjuster.

@@ -184,8 +184,7 @@ func portMaps(bindings nat.PortMap) []types.PortMap {
 	return out
 }
 
-// mountsOf leaves out what a volume of the image would be called: a volume that the
-// engine named has no source.
+// mountsOf has volumes by their names, and nothing of how those are mounted.
 func mountsOf(points []container.MountPoint) []types.Mount {
 	var out []types.Mount
 	for _, p := range points {
@@ -194,9 +193,6 @@ func mountsOf(points []container.MountPoint) []types.Mount {
 		}
 		if p.Type == mount.TypeVolume {
 			m.Source, m.Propagation = p.Name, ""
-			if generatedName.MatchString(p.Name) {
-				m.Source = ""
-			}
 		}
 		out = append(out, m)
 	}
@@ -223,31 +219,52 @@ func healthcheckOf(h *container.HealthConfig) *types.Healthcheck {
 	}
 }
 
-// networksOf leaves out the aliases that the engine gives by itself: the beginning of
-// the ID (up to API 1.44), and the name where Podman says it. Podman's default network
-// goes by Docker's name for it.
+// networksOf knows which aliases an engine gives by itself: the beginning of the ID (up to
+// API 1.44), the host name (Docker from version 25 on, up to API 1.44), and the name where
+// Podman says it.
 func networksOf(c container.InspectResponse) map[string]types.NetworkFacts {
 	networks := map[string]types.NetworkFacts{}
 	if c.NetworkSettings == nil {
 		return networks
 	}
-	name := strings.TrimPrefix(c.Name, "/")
+	given := []string{short(c.ID), c.Config.Hostname, strings.TrimPrefix(c.Name, "/")}
 	for key, endpoint := range c.NetworkSettings.Networks {
 		if endpoint == nil {
 			endpoint = &network.EndpointSettings{}
 		}
-		facts := types.NetworkFacts{ID: endpoint.NetworkID, Settings: connectionSettings(endpoint)}
-		for _, alias := range endpoint.Aliases {
-			if !strings.HasPrefix(c.ID, alias) && alias != name && alias != c.Config.Hostname {
-				facts.Aliases = append(facts.Aliases, alias)
-			}
+		if asBegun(key, endpoint, c.NetworkSettings.Networks) {
+			continue
 		}
-		if key == "podman" {
-			key = "bridge"
+		networks[networkName(key)] = types.NetworkFacts{
+			ID: endpoint.NetworkID, Aliases: slices.Clone(endpoint.Aliases), Given: given, Settings: connectionSettings(endpoint),
 		}
-		networks[key] = facts
 	}
 	return networks
+}
+
+// asBegun says whether a key stands for what a network was asked for with, the beginning
+// of its ID. The engine (seen with 20.10) lists that beside the network's name from the
+// first start on, and keeps it when the container is disconnected.
+func asBegun(key string, endpoint *network.EndpointSettings, all map[string]*network.EndpointSettings) bool {
+	const shortID = 12
+	if endpoint.NetworkID == "" || !strings.HasPrefix(endpoint.NetworkID, key) {
+		return false
+	}
+	for other, e := range all {
+		if other != key && e != nil && e.NetworkID == endpoint.NetworkID {
+			return true
+		}
+	}
+	// A network can have a name with which its ID begins, but none that long.
+	return len(key) >= shortID
+}
+
+// networkName has Podman's default network by Docker's name for it.
+func networkName(key string) string {
+	if key == "podman" {
+		return "bridge"
+	}
+	return key
 }
 
 // podmanPidsLimit is what Podman gives each container.

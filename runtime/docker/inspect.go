@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"regexp"
 	"time"
 
 	"github.com/docker/docker/api/types/container"
@@ -53,13 +52,10 @@ func timestamp(text string) time.Time {
 	return t
 }
 
-// generatedName is the name of a volume that nobody named.
-var generatedName = regexp.MustCompile(`^[0-9a-f]{64}$`)
-
 func anonymousVolumes(mounts []container.MountPoint) map[string]string {
 	found := map[string]string{}
 	for _, m := range mounts {
-		if m.Type == mount.TypeVolume && generatedName.MatchString(m.Name) {
+		if m.Type == mount.TypeVolume && types.GeneratedVolume(m.Name) {
 			found[m.Destination] = m.Name
 		}
 	}

@@ -3,7 +3,6 @@ package memory
 import (
 	"context"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -56,8 +55,6 @@ func (r *Runtime) Logs(ctx context.Context, id string, lines int) (string, error
 	return text, err
 }
 
-var generatedName = regexp.MustCompile(`^[0-9a-f]{64}$`)
-
 // Inspect implements runtime.Inspector.
 func (r *Runtime) Inspect(ctx context.Context, id string) (types.ContainerDetails, error) {
 	var details types.ContainerDetails
@@ -76,7 +73,7 @@ func (r *Runtime) Inspect(ctx context.Context, id string) (types.ContainerDetail
 			details.Health = d.Behaviours[c.Config.Image].Health
 		}
 		for _, m := range c.Config.Mounts {
-			if m.Kind() == types.MountVolume && generatedName.MatchString(m.Source) {
+			if m.Kind() == types.MountVolume && types.GeneratedVolume(m.Source) {
 				details.AnonymousVolumes[m.Target] = m.Source
 			}
 		}

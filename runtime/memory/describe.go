@@ -22,12 +22,11 @@ func (r *Runtime) Describe(ctx context.Context, id string) (types.ContainerFacts
 		config.Name, config.Hostname = c.Name, hostname(c)
 		config.Mounts = slices.Clone(config.Mounts)
 		for i, m := range config.Mounts {
-			if config.Mounts[i].Type = m.Kind(); generatedName.MatchString(m.Source) {
-				config.Mounts[i].Source = ""
-			}
+			config.Mounts[i].Type = m.Kind()
 		}
+		given := []string{c.ID[:12]}
 		for _, network := range c.networks() {
-			facts.Networks[network] = types.NetworkFacts{ID: network, Aliases: c.Config.NetworkAliases}
+			facts.Networks[network] = types.NetworkFacts{ID: network, Aliases: slices.Concat(c.Config.NetworkAliases, given), Given: given}
 		}
 		return nil
 	})
@@ -49,7 +48,7 @@ func (c *record) networks() []string {
 	if c.Networks != nil {
 		return c.Networks
 	}
-	if c.Config.NetworkMode == "" {
+	if c.Config.NetworkMode == "" || c.Config.NetworkMode == "default" {
 		return []string{"bridge"}
 	}
 	return []string{c.Config.NetworkMode}

@@ -28,7 +28,7 @@ func facts(t *testing.T, s *suite) {
 		t.Errorf("config: %+v", c)
 	}
 	slices.SortFunc(c.Mounts, func(a, b types.Mount) int { return strings.Compare(a.Target, b.Target) })
-	if len(c.Mounts) != 2 || c.Mounts[0].Source != "" || c.Mounts[0].Kind() != types.MountVolume || c.Mounts[1].Source != s.TempDir || !c.Mounts[1].ReadOnly {
+	if len(c.Mounts) != 2 || !types.GeneratedVolume(c.Mounts[0].Source) || c.Mounts[0].Kind() != types.MountVolume || c.Mounts[1].Source != s.TempDir || !c.Mounts[1].ReadOnly {
 		t.Errorf("mounts: %+v", c.Mounts)
 	}
 	if _, connected := got.Networks["bridge"]; !connected || len(got.Networks) != 1 || len(got.Other) != 0 {
