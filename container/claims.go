@@ -2,10 +2,10 @@ package container
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/gitsync/gitsync/container/types"
 	"github.com/gitsync/gitsync/runtime"
@@ -32,10 +32,6 @@ type Claim struct {
 
 // Judge says whether the containers of a claim are ours, and if not, why.
 type Judge func(ctx context.Context, claim Claim) (ours bool, why string)
-
-// Holder returns the address of an instance that holds the machine's lease for the owner or
-// the identity of a claim; empty when there is none. rows are what is on the machine.
-type Holder func(ctx context.Context, rt runtime.Runtime, rows []types.ContainerSummary, claim Claim) (address string, err error)
 
 // former is an owner whose containers count as ours.
 type former struct{ owner, repo string }
@@ -72,9 +68,9 @@ func (o *Origin) carries(labels map[string]string) bool {
 // judged returns the origin with what the containers on the machine tell: which identity
 // is ours where that is not sure, and whose containers are ours besides. refused says, by
 // owner and identity, why others are not.
-func (m *machine) judged(ctx context.Context, rt runtime.Runtime, rows []types.ContainerSummary) (*Origin, map[former]string, error) {
+func (m *machine) judged(ctx context.Context, now time.Time, rows []types.ContainerSummary) (*Origin, map[former]string) {
 	if m.origin == nil || m.origin.Owner == "" {
-		return m.origin, nil, nil
+		return m.origin, nil
 	}
 	origin := *m.origin
 	origin.former = nil
@@ -86,22 +82,15 @@ func (m *machine) judged(ctx context.Context, rt runtime.Runtime, rows []types.C
 			groups[of] = append(groups[of], row)
 		}
 	}
-	if len(groups) == 0 {
-		return &origin, nil, nil
-	}
 	refused := map[former]string{}
 	for _, of := range slices.SortedFunc(maps.Keys(groups), func(a, b former) int {
 		return strings.Compare(a.owner+" "+a.repo, b.owner+" "+b.repo)
 	}) {
 		claim := m.claim(&origin, of, groups[of])
-		holder, err := origin.otherHolder(ctx, rt, rows, claim)
-		if err != nil {
-			return nil, nil, err
-		}
 		ours, why := false, "nobody says that it is this repo"
-		switch {
-		case holder != "":
-			why = "a gitsync instance works on this machine for " + holder + " at this moment"
+		switch holder := origin.otherHolder(rows, claim, now); {
+		case holder != nil:
+			why = holder.String() + ", so that no other address gets its containers"
 		case origin.Judge != nil:
 			ours, why = origin.Judge(ctx, claim)
 		}
@@ -111,7 +100,7 @@ func (m *machine) judged(ctx context.Context, rt runtime.Runtime, rows []types.C
 		}
 		refused[of] = why
 	}
-	return &origin, refused, nil
+	return &origin, refused
 }
 
 // learn takes the identity that the containers of our own address carry, where it is not
@@ -129,15 +118,25 @@ func (o *Origin) learn(rows []types.ContainerSummary) {
 	}
 }
 
-func (o *Origin) otherHolder(ctx context.Context, rt runtime.Runtime, rows []types.ContainerSummary, claim Claim) (string, error) {
-	if o.Holder == nil {
-		return "", nil
+// otherHolder returns the valid lease of an instance that works from another address for the
+// identity or the owner of a claim; nil when there is none.
+func (o *Origin) otherHolder(rows []types.ContainerSummary, claim Claim, now time.Time) *LeaseHolder {
+	for _, h := range LeaseHolders(rows) {
+		theirs := h.Address == claim.Owner || claim.Repo != "" && h.Repo == claim.Repo
+		if theirs && h.Address != o.Owner && h.Valid(now) {
+			return &h
+		}
 	}
-	holder, err := o.Holder(ctx, rt, rows, claim)
-	if err != nil {
-		return "", fmt.Errorf("look who works on the machine: %w", err)
+	return nil
+}
+
+// timeOf returns the machine's time, as far as a lease there asks for it.
+func timeOf(rt runtime.Runtime, rows []types.ContainerSummary) (time.Time, error) {
+	clock, ok := rt.(runtime.Clock)
+	if !ok || len(LeaseHolders(rows)) == 0 {
+		return time.Time{}, nil
 	}
-	return holder, nil
+	return clock.Time()
 }
 
 // claim is what the containers of another owner tell of themselves, beside the record.

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gitsync/gitsync/container"
 	"github.com/gitsync/gitsync/container/types"
-	"github.com/gitsync/gitsync/runtime"
 )
 
 const identity = "0123456789abcdef0123456789abcdef"
@@ -47,17 +47,6 @@ func TestContainersOfAnotherOwnerAreOursOnlyWhenThatIsJudged(t *testing.T) {
 		t.Error("the container is another one")
 	}
 
-	// Nor is it ours while somebody works for its owner, whatever else is known.
-	busy := w.moved(func(o *container.Origin) {
-		o.Judge = judge(true)
-		o.Holder = func(context.Context, runtime.Runtime, []types.ContainerSummary, container.Claim) (string, error) {
-			return "repo#main", nil
-		}
-	})
-	if err := busy.deploy(spec("web")); !errors.Is(err, container.ErrBlocked) || !strings.Contains(err.Error(), "works on this machine for repo#main") {
-		t.Errorf("deploy: %v", err)
-	}
-
 	// With its container its config files are ours, and go on to be.
 	yes := w.moved(func(o *container.Origin) { o.Judge = judge(true) })
 	yes.mustDeploy(spec("web", file("/etc/web.conf", "one")))
@@ -74,6 +63,39 @@ func TestContainersOfAnotherOwnerAreOursOnlyWhenThatIsJudged(t *testing.T) {
 	}
 	if labels := w.Containers()["web"].Labels; labels[container.LabelOwner] != "elsewhere#main" || labels[container.LabelRepo] != identity {
 		t.Errorf("labels %v", labels)
+	}
+}
+
+func TestContainersOfAnotherOwnerAreNotOursWhileSomebodyWorksForIt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.origin.Repo = identity
+	w.mustDeploy(spec("web"))
+	rt, _, err := w.connect(t.Context(), spec("x").Host, container.RuntimeConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now().UTC()
+	lease, err := rt.Create(t.Context(), &types.ContainerConfig{Name: container.LeasePrefix + "x-1", Image: "nginx:1.26", Labels: map[string]string{
+		container.LabelRole: container.RoleLease, container.LabelHost: "web1", container.LabelLeaseRepo: identity, container.LabelLeaseAddress: "repo#main",
+		container.LabelLeaseSince: now.Format(time.RFC3339), container.LabelLeaseUntil: now.Add(time.Minute).Format(time.RFC3339),
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := w.moved(func(o *container.Origin) {
+		o.Judge = func(context.Context, container.Claim) (bool, string) { return true, "" }
+	})
+	if err := other.deploy(spec("web")); !errors.Is(err, container.ErrBlocked) || !strings.Contains(err.Error(), "at repo#main has been working there") {
+		t.Errorf("deploy: %v", err)
+	}
+	if err := rt.Delete(t.Context(), lease); err != nil {
+		t.Fatal(err)
+	}
+	before := w.Containers()["web"].ID
+	other.mustDeploy(spec("web"))
+	if w.Containers()["web"].ID != before {
+		t.Error("the container was created anew")
 	}
 }
 

@@ -56,10 +56,9 @@ type Origin struct {
 	Unsure bool
 	// Found says, after a look, that containers of Owner carry Repo.
 	Found bool
-	// Judge, when set, is asked about containers of other owners, and Holder before that who
-	// works on the machine: as long as somebody does for them, they are not ours.
-	Judge  Judge
-	Holder Holder
+	// Judge, when set, is asked about containers of other owners. As long as an instance
+	// holds a lease of the machine for them, they are not ours in any case.
+	Judge Judge
 	// Commit is the commit's full hash.
 	Commit string
 

@@ -85,18 +85,14 @@ func (m *machine) lookWith(ctx context.Context, rt runtime.Runtime, opts CheckOp
 	if m.options.Unconfirmed {
 		known = withoutIDs(m.previous)
 	}
-	origin, refused, err := m.judged(ctx, rt, rows)
+	now, err := timeOf(rt, rows)
 	if err != nil {
 		return err
 	}
+	origin, refused := m.judged(ctx, now, rows)
 	m.origin = origin
 	m.current, m.seen = makeCurrent(rows, origin, known, m.desired), sightings(rows)
-	m.current.Origin, m.current.refused = origin, refused
-	if clock, ok := rt.(runtime.Clock); ok && len(m.current.Leases) > 0 {
-		if m.current.Time, err = clock.Time(); err != nil {
-			return err
-		}
-	}
+	m.current.Origin, m.current.refused, m.current.Time = origin, refused, now
 	if m.options.Unconfirmed {
 		m.confirm()
 	}

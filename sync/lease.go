@@ -41,7 +41,7 @@ func (c *cycle) leaseOf(h *HostResult) (container.Lease, bool) {
 func (l hostLease) Hold(ctx context.Context, host string, rt runtime.Runtime, work func(ctx context.Context) error) error {
 	c := l.cycle
 	err := c.instance.Hold(ctx, rt, lease.Claim{
-		Repo: c.opts.owner(), Host: host, Address: c.opts.owner(), Until: c.waitUntil,
+		Repo: l.host.leaseRepo(), Host: host, Address: c.opts.owner(), Until: c.waitUntil,
 		Waiting: func(other container.LeaseHolder) {
 			zerolog.Ctx(ctx).Info().Str("host", host).Str("instance", other.Instance).Str("address", other.Address).
 				Time("since", other.Since).Msg("waiting for another gitsync instance that works on the host")
@@ -55,7 +55,7 @@ func (l hostLease) Hold(ctx context.Context, host string, rt runtime.Runtime, wo
 
 // Sweep implements container.Lease.
 func (l hostLease) Sweep(ctx context.Context, rt runtime.Runtime, found []types.ContainerSummary) {
-	if err := l.cycle.instance.Sweep(ctx, rt, l.cycle.opts.owner(), found); err != nil {
+	if err := l.cycle.instance.Sweep(ctx, rt, l.host.leaseRepo(), found); err != nil {
 		zerolog.Ctx(ctx).Debug().Err(err).Str("host", l.host.Name).Msg("leases of instances that are gone stay for now")
 	}
 }
@@ -99,10 +99,19 @@ func keeperOf(dir string) (string, error) {
 	return hex.EncodeToString(sum[:8]), nil
 }
 
+// leaseRepo is for whom leases are taken: the identity of the host's containers, so that
+// instances with other addresses of the repo take turns too.
+func (h *HostResult) leaseRepo() string {
+	if origin := h.Current.Origin; origin != nil && origin.Repo != "" {
+		return origin.Repo
+	}
+	return h.cycle.opts.owner()
+}
+
 // Lease says which instance works on the host; nil for none. The check told it.
 func (h *HostResult) Lease() *container.LeaseHolder {
 	for _, holder := range container.LeaseHolders(h.Current.Leases) {
-		if holder.Repo == h.cycle.opts.owner() && holder.Valid(h.Current.Time) {
+		if holder.Repo == h.leaseRepo() && holder.Valid(h.Current.Time) {
 			return &holder
 		}
 	}
