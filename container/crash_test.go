@@ -45,6 +45,8 @@ func (w *world) die(k int, after bool) *runtimetest.Watched {
 type change struct {
 	name          string
 	before, after func() []*container.HostConfiguredContainer
+	// since is what has happened to what there is, since it was deployed.
+	since func(w *world)
 	// fails says that an update in it cannot succeed, and is rolled back.
 	fails bool
 	want  []string
@@ -183,6 +185,9 @@ func (c change) prepare(t *testing.T) *world {
 			w.put(m.Container.Config.Name, mount.Target)
 		}
 	}
+	if c.since != nil {
+		c.since(w)
+	}
 	return w
 }
 
@@ -237,7 +242,7 @@ func (c change) converge(t *testing.T, w *world) {
 }
 
 func TestAKillBetweenAnyTwoCallsLosesNothing(t *testing.T) {
-	for _, c := range changes {
+	for _, c := range slices.Concat(changes, changesOfStates) {
 		t.Run(c.name, func(t *testing.T) {
 			probe := c.prepare(t)
 			watched := probe.watch(&runtimetest.Watched{})
@@ -273,7 +278,7 @@ func (c change) killAt(t *testing.T, k int, late bool, parallel int) {
 		if i := slices.IndexFunc(c.after(), func(a *container.HostConfiguredContainer) bool {
 			return a.Container.Config.Name == name && a.SpecDigest() == m.SpecDigest()
 		}); i >= 0 && !m.PreDeploy {
-			untouched[name] = w.Containers()[name].ID
+			untouched[name] = w.keyed(name).ID
 		}
 	}
 	w.die(k, late)
@@ -294,8 +299,8 @@ func (c change) killAt(t *testing.T, k int, late bool, parallel int) {
 func (w *world) wantOneOf(c change) {
 	w.t.Helper()
 	kept := map[string]bool{}
-	for name := range w.Containers() {
-		kept[strings.TrimSuffix(strings.TrimSuffix(name, ".gitsync-old"), ".gitsync-new")] = true
+	for _, row := range w.Containers() {
+		kept[row.Labels[container.LabelContainer]] = true
 	}
 	for _, m := range c.after() {
 		name := m.Container.Config.Name
@@ -448,7 +453,11 @@ func (w *world) damage(random *rand.Rand) {
 		return
 	}
 	name := names[random.IntN(len(names))]
-	switch random.IntN(4) {
+	switch random.IntN(5) {
+	case 3:
+		if w.Containers()[name].Status == types.StatusRunning {
+			w.SetStatus(name, types.StatusPaused)
+		}
 	case 0:
 		w.Remove(name)
 	case 1:

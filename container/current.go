@@ -156,6 +156,21 @@ func baseName(name string) string {
 	return strings.TrimSuffix(strings.TrimSuffix(name, suffixNew), suffixOld)
 }
 
+// named says whether a container that was found has this name.
+func (c Current) named(name string) bool {
+	if _, taken := c.Taken[name]; taken {
+		return true
+	}
+	for _, i := range c.Containers {
+		for _, row := range []*types.ContainerSummary{i.Main, i.New, i.Old} {
+			if row != nil && row.Name == name {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // any returns whichever instance there is, preferring the main one.
 func (i Instances) any() *types.ContainerSummary {
 	for _, row := range []*types.ContainerSummary{i.Main, i.Old, i.New} {

@@ -42,7 +42,7 @@ type decision struct {
 // decide compares the three states of one container.
 func decide(key string, desired, previous *HostConfiguredContainer, current Current, opts PlanOptions) decision {
 	d := decision{key: key, desired: desired, previous: previous, opts: opts}
-	d.recover(current.Containers[key])
+	d.recover(current)
 	switch {
 	case desired == nil:
 		d.decideRemoval()
@@ -99,6 +99,8 @@ func (d *decision) decideCreation(current Current) {
 	d.files = sortedKeys(d.desired.ConfigFiles)
 	switch {
 	case d.main != nil:
+		// It is kept until the new one is ready, and with it its volumes without a name.
+		d.kind = Replace
 		d.causes = append(d.causes, cause("", "container is dead"))
 	case d.wasDeployed(), d.previous != nil && d.previous.Container.Status.Exists():
 		d.causes = append(d.causes, cause("", "container is gone from the host"))
@@ -158,7 +160,8 @@ func (d *decision) decideUpkeep(current Current) {
 	case stopped != "":
 		d.kind = Start
 		d.causes = append(d.causes, Cause{Text: stopped})
-	case action == OnChangeRestart && !ended:
+	case action == OnChangeRestart && !ended, action != "" && action != OnChangeNone && restarting(d.main):
+		// Between two restarts nobody is there to get a signal.
 		d.kind = Restart
 	case action != "" && action != OnChangeNone && !ended:
 		d.kind, d.signal = Reload, action

@@ -150,7 +150,7 @@ func (m *machine) lookForNames(ctx context.Context, rt runtime.Runtime) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(m.creations)
 	for _, key := range sortedKeys(m.desired) {
-		if m.current.Containers[key].any() != nil {
+		if i := m.current.Containers[key]; i.Main != nil || i.Old != nil {
 			continue
 		}
 		group.Go(func() (err error) {
@@ -187,7 +187,7 @@ func (m *machine) lookAtFiles(ctx context.Context, rt runtime.Runtime) (err erro
 	helper := &configContainer{rt: rt, origin: m.origin}
 	defer func() { err = errors.Join(err, helper.close(ctx)) }()
 	for _, key := range sortedKeys(m.desired) {
-		main := m.current.Containers[key].Main
+		main := m.current.Containers[key].any()
 		if main == nil || len(m.desired[key].ConfigFiles) == 0 {
 			continue
 		}

@@ -138,6 +138,9 @@ type Step struct {
 	// WasRunning is set in a stop step, so that undoing it starts the container
 	// again only when it ran.
 	WasRunning bool `json:"wasRunning,omitempty"`
+	// WasPaused is set in a stop or signal step for a container that somebody has paused,
+	// so that undoing it pauses it again.
+	WasPaused bool `json:"wasPaused,omitempty"`
 }
 
 // String returns the step as a phrase, such as "pull nginx:1.27".

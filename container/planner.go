@@ -294,6 +294,9 @@ func pulls(decisions []*decision) []Step {
 	return steps
 }
 
+// restarting says whether the engine is about to start a container again.
+func restarting(row *types.ContainerSummary) bool { return row.Status == types.StatusRestarting }
+
 // running says whether a container is up, or is being brought up by the engine.
 func running(row *types.ContainerSummary) bool {
 	return row.Status == types.StatusRunning || row.Status == types.StatusRestarting

@@ -15,19 +15,21 @@ import (
 //	web created, web.gitsync-old            not started yet: bring old back
 //	web running, web.gitsync-old            not known to be ready: wait, or undo
 //	web ended, web.gitsync-old              the new one failed: bring old back
-//	web.gitsync-new that has run            somebody removed the old one: it takes its name
+//	web.gitsync-new alone                   somebody removed the old one: it takes its name
 //
 // What is brought back is the last container that is known to have worked.
 
 // recover decides what to do first about what an interrupted update left behind.
-func (d *decision) recover(i Instances) {
+func (d *decision) recover(current Current) {
+	i := current.Containers[d.key]
 	d.main = i.Main
 	if i.Old != nil && d.bringsBack(i) {
 		d.takeBack(i)
 		return
 	}
-	if i.New != nil && i.Main == nil && i.Old == nil && i.New.Status != types.StatusCreated {
-		// The one that it replaced is gone, so that it alone has the data.
+	if i.New != nil && i.Main == nil && i.Old == nil && (i.New.Status != types.StatusCreated || d.desired != nil && !current.named(baseName(i.New.Name))) {
+		// The one that it replaced is gone, so that it alone has the data: the volumes
+		// without a name are its own from its creation on.
 		d.giveName(i.New, baseName(i.New.Name))
 		return
 	}
@@ -66,6 +68,9 @@ func (d *decision) takeBack(i Instances) {
 	if i.Main != nil && i.Main.Name == name {
 		if i.New != nil {
 			d.clear(i.New)
+		}
+		if restarting(i.Main) {
+			d.recovery = append(d.recovery, stopStep(d.key, i.Main))
 		}
 		d.recovery = append(d.recovery, renameStep(d.key, i.Main.ID, name, name+suffixNew))
 		aside := *i.Main

@@ -135,13 +135,24 @@ func (e *executor) rename(ctx context.Context, s Step, id string) (undo, error) 
 	if !ok {
 		return undo{}, errors.New("this runtime cannot rename containers")
 	}
+	rename := func(ctx context.Context, name string) error {
+		call := func(ctx context.Context) error { return renamer.Rename(ctx, id, name) }
+		if s.Instance == Created {
+			// A new container that is restarted is no success.
+			return call(ctx)
+		}
+		return e.atRest(ctx, s, id, call)
+	}
 	if !s.Done {
-		if err := renamer.Rename(ctx, id, s.Name); err != nil {
+		if err := rename(ctx, s.Name); err != nil {
 			return undo{}, err
 		}
 	}
+	if s.Keep {
+		return undo{}, nil
+	}
 	return undo{what: fmt.Sprintf("rename %s to %s", s.Name, s.From), run: func(ctx context.Context) error {
-		return renamer.Rename(ctx, id, s.From)
+		return rename(ctx, s.From)
 	}}, nil
 }
 
@@ -152,7 +163,7 @@ func (e *executor) stop(ctx context.Context, s Step, id string) (undo, error) {
 	back := undo{}
 	if s.WasRunning {
 		back = undo{what: "start the old container of " + s.Container, turn: turnStart, run: func(ctx context.Context) error {
-			return errors.Join(e.rt.Stop(ctx, id), e.rt.Start(ctx, id))
+			return errors.Join(e.rt.Stop(ctx, id), e.rt.Start(ctx, id), e.pauseAgain(ctx, s, id))
 		}}
 	}
 	if s.Done {
@@ -248,7 +259,7 @@ func (e *executor) signal(ctx context.Context, s Step, id string) (undo, error) 
 		if errors.Is(err, runtime.ErrNotRunning) {
 			err = e.rt.Start(ctx, id)
 		}
-		return err
+		return errors.Join(err, e.pauseAgain(ctx, s, id))
 	}}
 	return back, signaler.Signal(ctx, id, s.Signal)
 }
@@ -263,7 +274,7 @@ func (e *executor) putRight(ctx context.Context, s Step) error {
 		return adjuster.Unpause(ctx, s.ID)
 	}
 	config := e.desired[s.Container].Container.Config
-	return adjuster.Adjust(ctx, s.ID, &config)
+	return e.atRest(ctx, s, s.ID, func(ctx context.Context) error { return adjuster.Adjust(ctx, s.ID, &config) })
 }
 
 func (e *executor) remove(ctx context.Context, s Step) error {

@@ -22,7 +22,7 @@ func units(groups [][]*decision, byKey map[string]*decision) []Unit {
 			}
 		}
 		for _, d := range group {
-			earlier[d.key] = d.waits()
+			earlier[d.key] = d.waits() || d.acts() && d.unpause
 		}
 		out = append(out, unit)
 	}
@@ -75,13 +75,14 @@ func removalUnits(groups [][]*decision, previous ContainersState) []Unit {
 // phases are the steps of a group in their order. Names change hands while all still
 // runs: what is down is so for one stop and one start, and a name on a network leads
 // to a new container that is ready before the old one stops. What cannot be undone,
-// the removals, comes last.
+// the removals, comes last. What the engine restarts again and again is down already, and
+// is halted before the renames, since an engine renames nothing between two restarts.
 type phases struct {
-	before, create, early, rename, stop, files, start, ready, remove, finish []Step
+	before, create, early, halt, rename, stop, files, start, ready, remove, finish []Step
 }
 
 func (p *phases) all() []Step {
-	return slices.Concat(p.before, p.create, p.early, p.rename, p.stop, p.files, p.start, p.ready, p.remove, p.finish)
+	return slices.Concat(p.before, p.create, p.early, p.halt, p.rename, p.stop, p.files, p.start, p.ready, p.remove, p.finish)
 }
 
 // groupSteps returns the steps of a group of decisions, which are in the order in
@@ -100,7 +101,7 @@ func groupSteps(group []*decision, byKey map[string]*decision) []Step {
 		d.addCreation(p, held)
 		d.addRelease(p, held, len(group) == 1)
 		if d.acts() && d.rename {
-			p.rename = append(p.rename, renameStep(d.key, d.main.ID, d.main.Name, d.desired.Container.Config.Name))
+			d.repairName(p)
 		}
 		if d.kind == Forget {
 			p.remove = append(p.remove, Step{Action: ActionForget, Container: d.key})
@@ -201,12 +202,9 @@ func (d *decision) dependencySteps(byKey map[string]*decision) []Step {
 // own while another container has the one that it wants. A container that is only
 // restarted gets its files while it is stopped.
 func (d *decision) addCreation(p *phases, held map[string]*decision) {
-	if d.kind == Create && d.main != nil {
-		p.create = append(p.create, removeStep(d.key, d.main))
-	}
 	if len(d.files) > 0 && d.acts() {
 		// Where nothing was there before, there is nothing to go back to.
-		write := Step{Action: ActionFiles, Container: d.key, Paths: d.files, Keep: d.kind == Create && d.main == nil}
+		write := Step{Action: ActionFiles, Container: d.key, Paths: d.files, Keep: d.kind == Create}
 		if d.kind == Restart {
 			p.files = append(p.files, write)
 		} else {
@@ -236,18 +234,34 @@ func (d *decision) addCreation(p *phases, held map[string]*decision) {
 func (d *decision) addRelease(p *phases, held map[string]*decision, alone bool) {
 	if d.kind == Restart && d.main.Status != types.StatusExited || d.releases() {
 		s := stopStep(d.key, d.main)
-		s.WasRunning = running(d.main) && (!alone || d.kind != Remove)
+		back := !alone || d.kind != Remove
+		s.WasPaused = back && d.main.Status == types.StatusPaused
+		s.WasRunning = back && running(d.main) || s.WasPaused
+		stops, name := &p.stop, d.main.Name
+		if restarting(d.main) {
+			stops = &p.halt
+		}
 		if d.releases() && (d.kind == Replace || held[d.main.Name] != d) {
 			aside := renameStep(d.key, d.main.ID, d.main.Name, d.main.Name+suffixOld)
-			p.rename, s.Name = append(p.rename, aside), aside.Name
+			p.rename, name = append(p.rename, aside), aside.Name
 		}
-		p.stop = append(p.stop, s)
+		if stops == &p.stop {
+			s.Name = name
+		}
+		*stops = append(*stops, s)
 		if d.releases() {
 			removal := removeStep(d.key, d.main)
-			removal.Name = s.Name
+			removal.Name = name
 			p.remove = append(p.remove, removal)
 		}
 	}
+}
+
+// repairName gives a container its own name back. That stands, whatever else fails.
+func (d *decision) repairName(p *phases) {
+	rename := renameStep(d.key, d.main.ID, d.main.Name, d.desired.Container.Config.Name)
+	rename.Keep = true
+	p.rename = append(p.rename, rename)
 }
 
 // heldNames maps each name that an existing container of the group has to the
@@ -289,7 +303,10 @@ func (d *decision) startSteps(early bool) (start, wait []Step) {
 		start = []Step{startStep(d.key, d.main.ID, name)}
 		start[0].Keep = d.kind == Start
 	case Reload:
-		start = []Step{{Action: ActionSignal, Container: d.key, Instance: Existing, ID: d.main.ID, Name: name, Signal: d.signal}}
+		start = []Step{{
+			Action: ActionSignal, Container: d.key, Instance: Existing, ID: d.main.ID, Name: name, Signal: d.signal,
+			WasPaused: d.main.Status == types.StatusPaused && !d.unpause,
+		}}
 	}
 	return start, wait
 }

@@ -220,6 +220,12 @@ func (l *least) scenario() {
 	l.run(1, once...)
 	l.commit(l.image[1], "2", "restart: unless-stopped")
 	l.run(0, once...)
+	l.hand("pause", l.name)
+	l.commit(l.image[1], "2", "env: {EXIT: 4}") // rolled back, and paused again
+	l.run(1, once...)
+	l.hand("unpause", l.name)
+	l.commit(l.image[1], "2", "restart: unless-stopped")
+	l.run(0, once...)
 	network := dockertest.Network(l.t)
 	l.hand("network", "disconnect", "bridge", l.name)
 	l.hand("network", "connect", network, l.name)

@@ -16,10 +16,10 @@ import (
 	"github.com/gitsync/gitsync/runtime/runtimetest"
 )
 
-// stage is a host whose containers are deployed by the library, over the real engine.
+// stage is a host whose containers are deployed by the library.
 type stage struct {
 	t        *testing.T
-	engine   *docker.Runtime
+	full     runtimetest.Full
 	name     string
 	watched  *runtimetest.Watched
 	previous container.ContainersState
@@ -28,7 +28,7 @@ type stage struct {
 // newStage has a host name of its own; what is deployed there is removed at the end.
 func newStage(t *testing.T, engine *docker.Runtime) *stage {
 	t.Helper()
-	s := &stage{t: t, engine: engine, name: dockertest.Name("stage")}
+	s := &stage{t: t, full: engine, name: dockertest.Name("stage")}
 	dockertest.RemoveLabelled(t, engine, map[string]string{container.LabelHost: s.name})
 	t.Cleanup(func() { removeManifests(t, s.name) })
 	return s
@@ -63,9 +63,9 @@ func (s *stage) containers(desired ...*container.HostConfiguredContainer) *conta
 		Machine: &container.Machine{Host: example.Host, Runtime: example.Container.Runtime},
 		Connector: func(context.Context, host.Host, container.RuntimeConfig) (runtime.Runtime, func(), error) {
 			if s.watched == nil {
-				return s.engine, func() {}, nil
+				return s.full, func() {}, nil
 			}
-			s.watched.Full = s.engine
+			s.watched.Full = s.full
 			return s.watched, func() {}, nil
 		},
 	}
@@ -83,7 +83,7 @@ func (s *stage) deploy(desired ...*container.HostConfiguredContainer) error {
 // rows are the containers of the host, by name.
 func (s *stage) rows() map[string]types.ContainerSummary {
 	s.t.Helper()
-	list, err := s.engine.List(s.t.Context(), map[string]string{container.LabelHost: s.name})
+	list, err := s.full.List(s.t.Context(), map[string]string{container.LabelHost: s.name})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -104,9 +104,9 @@ func TestASlowLinkMakesNoContainerReady(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newStage(t, engine)
-			policed := func(m *container.HostConfiguredContainer) {
-				m.Container.Config.Restart, m.Update.Monitor = policy, types.Duration(time.Second)
-			}
+			policed := func(m *container.HostConfiguredContainer) { m.Container.Config.Restart = policy }
+			// Long enough for a loaded machine to end the process.
+			patient := func(m *container.HostConfiguredContainer) { m.Update.Monitor = types.Duration(6 * time.Second) }
 			if err := s.deploy(s.spec(good, policed)); err != nil {
 				t.Fatal(err)
 			}
@@ -118,13 +118,13 @@ func TestASlowLinkMakesNoContainerReady(t *testing.T) {
 				}
 				if answers == 2 {
 					select {
-					case <-time.After(1100 * time.Millisecond):
+					case <-time.After(6100 * time.Millisecond):
 					case <-t.Context().Done():
 					}
 				}
 				return nil
 			}}
-			if err := s.deploy(s.spec(ending, policed)); !errors.Is(err, container.ErrNotReady) {
+			if err := s.deploy(s.spec(ending, policed, patient)); !errors.Is(err, container.ErrNotReady) {
 				t.Errorf("deploy: %v, want ErrNotReady", err)
 			}
 			if rows := s.rows(); len(rows) != 1 || rows[s.name].ID != old || rows[s.name].Status != types.StatusRunning {

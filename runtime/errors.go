@@ -18,6 +18,10 @@ var (
 	ErrRunning = errors.New("the container is running")
 	// ErrNotRunning means that the container has no process to send a signal to.
 	ErrNotRunning = errors.New("the container is not running")
+	// ErrRestarting means that the container's process has just ended, and that the runtime
+	// is about to start it again: until then, or until the container is stopped, that cannot
+	// be done.
+	ErrRestarting = errors.New("the container is being restarted")
 	// ErrInvalid means that the runtime refused the settings, for good.
 	ErrInvalid = errors.New("the runtime refuses the settings")
 	// ErrNotRegular means that a path is a directory, a link or a device.

@@ -23,15 +23,17 @@ type Runtime interface {
 	//
 	// Errors: [ErrNotFound], [ErrRunning].
 	Delete(ctx context.Context, id string) error
-	// Start starts a container. Starting one that runs does nothing.
+	// Start starts a container. Starting one that runs does nothing; starting one that is
+	// paused is an error.
 	//
 	// Errors: [ErrNotFound], [ErrPortInUse], [ErrInvalid].
 	Start(ctx context.Context, id string) error
 	// Status returns the container's status. That of an unknown ID is no error:
 	// the status returned has no ID.
 	Status(ctx context.Context, id string) (types.ContainerStatus, error)
-	// Stop stops a container, and kills it after its stop time-out. Stopping one
-	// that does not run does nothing.
+	// Stop stops a container, and kills it after its stop time-out. One that is paused is
+	// let go on for that; one that is being restarted stays down. Stopping one that does
+	// not run does nothing.
 	//
 	// Errors: [ErrNotFound].
 	Stop(ctx context.Context, id string) error
@@ -89,7 +91,7 @@ type Renamer interface {
 	// Rename changes a container's name. Giving it the name that it has does
 	// nothing.
 	//
-	// Errors: [ErrNotFound], [ErrNameInUse].
+	// Errors: [ErrNotFound], [ErrNameInUse], [ErrRestarting].
 	Rename(ctx context.Context, id, name string) error
 }
 
@@ -174,10 +176,15 @@ type Adjuster interface {
 	// networks of the config, and leaves everything else alone. What is right already is
 	// not touched.
 	//
-	// Errors: [ErrNotFound], [ErrInvalid] for what can only be had by a new container.
+	// Errors: [ErrNotFound], [ErrInvalid] for what can only be had by a new container,
+	// [ErrRestarting].
 	Adjust(ctx context.Context, id string, config *types.ContainerConfig) error
 	// Unpause lets a paused container go on. One that is not paused is left alone.
 	//
 	// Errors: [ErrNotFound].
 	Unpause(ctx context.Context, id string) error
+	// Pause freezes a container's processes. One that is paused is left alone.
+	//
+	// Errors: [ErrNotFound], [ErrNotRunning], [ErrRestarting].
+	Pause(ctx context.Context, id string) error
 }

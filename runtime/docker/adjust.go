@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/network"
@@ -92,7 +94,7 @@ func (r *Runtime) adjustNetworks(ctx context.Context, c container.InspectRespons
 			return fmt.Errorf("%w: a network has the name %.80q", errAnswer, name)
 		}
 		if err := r.api.NetworkDisconnect(ctx, name, c.ID, false); err != nil {
-			return fmt.Errorf("disconnect from network %s: %w", name, r.classify(ctx, err))
+			return fmt.Errorf("disconnect from network %s: %w", name, r.classifyRestarting(ctx, c.ID, err))
 		}
 	}
 	if connected {
@@ -103,7 +105,7 @@ func (r *Runtime) adjustNetworks(ctx context.Context, c container.InspectRespons
 		settings = &network.EndpointSettings{Aliases: slices.Clone(config.NetworkAliases)}
 	}
 	if err := r.api.NetworkConnect(ctx, want, c.ID, settings); err != nil {
-		return fmt.Errorf("connect to network %s: %w", want, r.classify(ctx, err))
+		return fmt.Errorf("connect to network %s: %w", want, r.classifyRestarting(ctx, c.ID, err))
 	}
 	return nil
 }
@@ -127,4 +129,34 @@ func (r *Runtime) Unpause(ctx context.Context, id string) error {
 		return r.classify(ctx, err)
 	}
 	return nil
+}
+
+// freezeTries is how often a container is paused that cannot be frozen, and freezePause
+// the time between two tries: the kernel may be too busy for the engine's patience.
+const (
+	freezeTries = 20
+	freezePause = 200 * time.Millisecond
+)
+
+// Pause implements runtime.Adjuster.
+func (r *Runtime) Pause(ctx context.Context, id string) error {
+	if err := checkID(id); err != nil {
+		return err
+	}
+	for try := 1; ; try++ {
+		err := r.api.ContainerPause(ctx, id)
+		switch {
+		case err == nil, strings.Contains(err.Error(), "is already paused"):
+			return nil
+		case try == freezeTries, !strings.Contains(err.Error(), "unable to freeze"):
+			return r.classify(ctx, err)
+		}
+		timer := time.NewTimer(freezePause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return r.classify(ctx, err)
+		}
+	}
 }

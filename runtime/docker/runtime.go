@@ -169,7 +169,7 @@ func (r *Runtime) Rename(ctx context.Context, id, name string) error {
 	}
 	err := r.api.ContainerRename(ctx, id, name)
 	if err != nil && !strings.Contains(err.Error(), "same name as its current name") {
-		return r.classify(ctx, err)
+		return r.classifyRestarting(ctx, id, err)
 	}
 	return nil
 }
@@ -280,9 +280,12 @@ func (r *Runtime) classify(ctx context.Context, err error) error {
 		return class(runtime.ErrPortInUse)
 	case cerrdefs.IsConflict(err) && strings.Contains(text, "is already in use by container"):
 		return class(runtime.ErrNameInUse)
+	case strings.Contains(text, "is restarting, wait until"):
+		return class(runtime.ErrRestarting)
 	case cerrdefs.IsConflict(err) && strings.Contains(text, "is not running"):
 		return class(runtime.ErrNotRunning)
-	case cerrdefs.IsConflict(err) && strings.Contains(text, "running"), strings.Contains(text, "cannot remove a running container"):
+	case cerrdefs.IsConflict(err) && strings.Contains(text, "running"), strings.Contains(text, "cannot remove a running container"),
+		strings.Contains(text, "cannot remove a restarting container"), strings.Contains(text, "cannot remove a paused container"):
 		return class(runtime.ErrRunning)
 	case cerrdefs.IsNotFound(err) && strings.Contains(text, "no such container"):
 		return class(runtime.ErrNotFound)
@@ -290,6 +293,21 @@ func (r *Runtime) classify(ctx context.Context, err error) error {
 		return class(runtime.ErrInvalid)
 	}
 	return engineError{err}
+}
+
+// classifyRestarting is classify for calls that an engine refuses in other words, such as
+// "sandbox … not found", while it is about to start the container again: what belongs to
+// the last run is gone then.
+func (r *Runtime) classifyRestarting(ctx context.Context, id string, err error) error {
+	if ctx.Err() != nil || client.IsErrConnectionFailed(err) || cerrdefs.IsConflict(err) {
+		return r.classify(ctx, err)
+	}
+	if !strings.Contains(err.Error(), "sandbox") {
+		if c, inspectErr := r.inspect(ctx, id); inspectErr != nil || !c.State.Restarting {
+			return r.classify(ctx, err)
+		}
+	}
+	return fmt.Errorf("%w: %w", runtime.ErrRestarting, engineError{err})
 }
 
 // engineError leaves out the words that the client puts before each error of the

@@ -91,9 +91,14 @@ func (r *Runtime) Signal(ctx context.Context, id, signal string) error {
 		switch {
 		case !slices.Contains(signalNames, signal):
 			return fmt.Errorf("%w: %q is no signal", runtime.ErrInvalid, signal)
-		case c.Status != types.StatusRunning:
+		case !c.up():
 			return runtime.ErrNotRunning
+		case c.Status == types.StatusRestarting:
+			// Nobody is there to get it, and Docker says nothing about that.
+			return nil
 		}
+		// One that is paused goes on, as with Docker.
+		c.Status = types.StatusRunning
 		c.Signals = append(c.Signals, signal)
 		return nil
 	})

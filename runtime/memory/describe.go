@@ -76,6 +76,22 @@ func (r *Runtime) Unpause(ctx context.Context, id string) error {
 	})
 }
 
+// Pause implements runtime.Adjuster.
+func (r *Runtime) Pause(ctx context.Context, id string) error {
+	return r.on(ctx, id, func(_ *worldData, c *record) error {
+		switch c.Status {
+		case types.StatusRunning:
+			c.Status = types.StatusPaused
+		case types.StatusPaused:
+		case types.StatusRestarting:
+			return runtime.ErrRestarting
+		default:
+			return runtime.ErrNotRunning
+		}
+		return nil
+	})
+}
+
 // Change changes the settings of the container with this name by hand.
 func (w *World) Change(name string, change func(*types.ContainerConfig)) {
 	w.must(func(d *worldData) {

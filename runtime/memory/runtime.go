@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -138,6 +139,9 @@ func (r *Runtime) Delete(ctx context.Context, id string) error {
 // Start implements runtime.Runtime.
 func (r *Runtime) Start(ctx context.Context, id string) error {
 	return r.on(ctx, id, func(d *worldData, c *record) error {
+		if c.Status == types.StatusPaused {
+			return errPaused
+		}
 		if c.up() {
 			return nil
 		}
@@ -154,6 +158,9 @@ func (r *Runtime) Start(ctx context.Context, id string) error {
 		return nil
 	})
 }
+
+// errPaused is the answer to the start of a paused container, in Docker's words.
+var errPaused = errors.New("cannot start a paused container, try unpause instead")
 
 func conflict(a, b []types.PortMap) bool {
 	for _, p := range a {
@@ -223,6 +230,10 @@ func (r *Runtime) Rename(ctx context.Context, id, name string) error {
 	return r.on(ctx, id, func(d *worldData, c *record) error {
 		if other := d.byName(name); other != nil && other != c {
 			return runtime.ErrNameInUse
+		}
+		if c.Status == types.StatusRestarting && c.Name != name {
+			// As Docker 20.10 does.
+			return runtime.ErrRestarting
 		}
 		c.Name = name
 		return nil

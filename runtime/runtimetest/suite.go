@@ -47,6 +47,8 @@ func Run(t *testing.T, open func(t *testing.T) Full, opts Options) {
 		"a host port is taken once":                            hostPorts,
 		"images that do not exist are told as such":            images,
 		"details tell what a container does":                   details,
+		"a paused container is left, let go on, or stopped":    pauses,
+		"a container that is restarted is stopped and named":   restarts,
 		"an exit code and the last lines are kept":             ending,
 		"a volume without a name is told, and mounted again":   anonymousVolumes,
 		"a signal reaches a container that runs":               signals,

@@ -212,6 +212,11 @@ func (w *Watched) Adjust(ctx context.Context, id string, config *types.Container
 	return w.do("adjust", id, func() error { return w.Full.Adjust(ctx, id, config) })
 }
 
+// Pause implements runtime.Adjuster.
+func (w *Watched) Pause(ctx context.Context, id string) error {
+	return w.do("pause", id, func() error { return w.Full.Pause(ctx, id) })
+}
+
 // Unpause implements runtime.Adjuster.
 func (w *Watched) Unpause(ctx context.Context, id string) error {
 	return w.do("unpause", id, func() error { return w.Full.Unpause(ctx, id) })
