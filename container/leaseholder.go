@@ -19,6 +19,9 @@ const (
 	LabelLeaseKeeper = "io.gitsync.lease.keeper"
 	// LabelLeaseAddress is the address and the branch of the holder's repo.
 	LabelLeaseAddress = "io.gitsync.lease.address"
+	// LabelLeaseIdle is "true" where the instance manages the machine, and does not work
+	// there now.
+	LabelLeaseIdle = "io.gitsync.lease.idle"
 	// LabelLeaseSince and LabelLeaseUntil are times of the engine's clock.
 	LabelLeaseSince = "io.gitsync.lease.since"
 	LabelLeaseUntil = "io.gitsync.lease.until"
@@ -27,8 +30,9 @@ const (
 const (
 	// leaseMargin is added to the end of a lease: engines tell the time in whole seconds.
 	leaseMargin = 2 * time.Second
-	// maxLeaseLifetime bounds what a label can claim.
+	// maxLeaseLifetime and maxIdleLifetime bound what a label can claim.
 	maxLeaseLifetime = 5 * time.Minute
+	maxIdleLifetime  = 48 * time.Hour
 	// LeasePrefix begins the names of leases; a number ends them.
 	LeasePrefix = "gitsync-lease-"
 )
@@ -47,14 +51,20 @@ type LeaseHolder struct {
 	Since time.Time `json:"since"`
 	Until time.Time `json:"until"`
 
+	// Idle says that the instance manages the machine, and does not work there now: nobody
+	// waits for it.
+	Idle bool `json:"-"`
 	// Keeper tells who may take over the lease of a crashed process, and Generation counts
 	// the renewals.
 	Keeper     string `json:"-"`
 	Generation int    `json:"-"`
 }
 
-// String says who works, where from and since when.
+// String says who works, where from and since when; or who was there last.
 func (h LeaseHolder) String() string {
+	if h.Idle {
+		return fmt.Sprintf("instance %s at %s manages this host (last full check %s)", h.Instance, h.Address, h.Since.Format(time.RFC3339))
+	}
 	return fmt.Sprintf("instance %s at %s has been working there since %s", h.Instance, h.Address, h.Since.Format(time.RFC3339))
 }
 
@@ -70,14 +80,18 @@ func LeaseHolders(rows []types.ContainerSummary) []LeaseHolder {
 		}
 		h := LeaseHolder{
 			ID: row.ID, Name: row.Name, Repo: row.Labels[LabelLeaseRepo], Instance: row.Labels[LabelLeaseInstance],
-			Address: row.Labels[LabelLeaseAddress], Keeper: row.Labels[LabelLeaseKeeper],
+			Address: row.Labels[LabelLeaseAddress], Keeper: row.Labels[LabelLeaseKeeper], Idle: row.Labels[LabelLeaseIdle] == "true",
 		}
 		_, number, _ := strings.Cut(strings.TrimPrefix(row.Name, LeasePrefix), "-")
 		// What is no number, or no time, is none of ours: it counts as the smallest.
 		h.Generation, _ = strconv.Atoi(number)
 		h.Since, _ = time.Parse(time.RFC3339, row.Labels[LabelLeaseSince])
 		h.Until, _ = time.Parse(time.RFC3339, row.Labels[LabelLeaseUntil])
-		if most := row.Created.Add(maxLeaseLifetime); h.Until.After(most) {
+		lifetime := maxLeaseLifetime
+		if h.Idle {
+			lifetime = maxIdleLifetime
+		}
+		if most := row.Created.Add(lifetime); h.Until.After(most) {
 			h.Until = most
 		}
 		holders = append(holders, h)

@@ -132,7 +132,7 @@ func (i *Instance) Sweep(ctx context.Context, rt runtime.Runtime, repo string, f
 	var errs []error
 	for _, h := range container.LeaseHolders(found) {
 		follows := i.opts.Keeper != "" && h.Keeper == i.opts.Keeper
-		if (h.Repo == repo || follows) && !i.heldBy(h, now) {
+		if (h.Repo == repo || follows) && !i.heldBy(h, now) && !i.stays(h, now) {
 			errs = append(errs, remove(ctx, e, h.ID))
 		}
 	}
@@ -142,6 +142,9 @@ func (i *Instance) Sweep(ctx context.Context, rt runtime.Runtime, repo string, f
 // heldBy says whether somebody holds a lease: another instance whose lease is not over, or
 // this process. One that this process lost, or a crashed one of the same keeper, is free.
 func (i *Instance) heldBy(h container.LeaseHolder, now time.Time) bool {
+	if h.Idle {
+		return false
+	}
 	if h.Instance == i.name {
 		i.mu.Lock()
 		defer i.mu.Unlock()

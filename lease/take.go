@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/gitsync/gitsync/container"
-	"github.com/gitsync/gitsync/container/types"
 	"github.com/gitsync/gitsync/runtime"
 )
 
@@ -128,7 +127,7 @@ func (l *lease) try(ctx context.Context, waited bool) (*container.LeaseHolder, e
 		return holder, err
 	}
 	for _, h := range after.holders {
-		if h.ID != l.own.ID {
+		if h.ID != l.own.ID && !l.stays(h, after.now) {
 			if err := remove(ctx, l.engine, h.ID); err != nil {
 				l.release(ctx)
 				return nil, err
@@ -151,9 +150,7 @@ func (l *lease) create(ctx context.Context, found look) error {
 		container.LabelLeaseSince: l.since.UTC().Format(time.RFC3339), container.LabelLeaseUntil: found.now.Add(l.opts.Lifetime).UTC().Format(time.RFC3339),
 	})
 	l.hold(name)
-	id, err := l.Create(ctx, &types.ContainerConfig{
-		Name: name, Image: runtime.EmptyImage, Args: []string{"gitsync-never-starts-this"}, NetworkMode: "none", Labels: labels,
-	})
+	id, err := l.Create(ctx, emptyContainer(name, labels))
 	if err != nil {
 		l.letGo(name)
 		if errors.Is(err, runtime.ErrNameInUse) {
@@ -181,7 +178,7 @@ func (l *lease) release(ctx context.Context) {
 	}
 	if found, err := l.look(ctx); err == nil {
 		for _, h := range found.holders {
-			if !l.heldBy(h, found.now) {
+			if !l.heldBy(h, found.now) && !l.stays(h, found.now) {
 				_ = remove(ctx, l.engine, h.ID)
 			}
 		}

@@ -48,6 +48,7 @@ func (c *cycle) check(ctx context.Context, h *HostResult) error {
 	c.watches.follow(ctx, h)
 	c.lookedAt(h)
 	h.Current = deployment.Current()[0]
+	c.stay(ctx, h, opts)
 	return nil
 }
 

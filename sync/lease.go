@@ -111,7 +111,7 @@ func (h *HostResult) leaseRepo() string {
 // Lease says which instance works on the host; nil for none. The check told it.
 func (h *HostResult) Lease() *container.LeaseHolder {
 	for _, holder := range container.LeaseHolders(h.Current.Leases) {
-		if holder.Repo == h.leaseRepo() && holder.Valid(h.Current.Time) {
+		if holder.Repo == h.leaseRepo() && !holder.Idle && holder.Valid(h.Current.Time) {
 			return &holder
 		}
 	}

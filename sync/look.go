@@ -80,12 +80,16 @@ func (c *cycle) looked(h *HostResult, opts container.CheckOptions) {
 	if opts.SkipSettings || c.planOnly {
 		return
 	}
-	interval := c.opts.DriftInterval
-	if own := time.Duration(h.Host.DriftInterval); own > 0 {
-		interval = own
-	}
 	l := &h.memory.looks
-	l.tree, l.next = h.Host.Tree, c.opts.Now().Add(jitter(interval))
+	l.tree, l.next = h.Host.Tree, c.opts.Now().Add(jitter(c.driftInterval(h)))
+}
+
+// driftInterval is how often the host is looked at completely.
+func (c *cycle) driftInterval(h *HostResult) time.Duration {
+	if own := time.Duration(h.Host.DriftInterval); own > 0 {
+		return own
+	}
+	return c.opts.DriftInterval
 }
 
 // jitter is a duration give or take a tenth, so that many hosts do not do the same at

@@ -25,6 +25,8 @@ type Syncer struct {
 	connections *connections
 	// instance takes the leases of the machines.
 	instance *lease.Instance
+	// present are the hosts that were told that this instance manages them.
+	present map[string]presence
 
 	mu     stdsync.Mutex
 	commit *gitrepo.Commit
@@ -82,7 +84,7 @@ func New(opts Options) (*Syncer, error) {
 	}
 	s := &Syncer{
 		opts: opts, loader: layout.NewLoader(PolicyCheck(opts.Policy)), connections: newConnections(opts.Connector),
-		hosts: map[string]*memory{}, unsaved: map[string]*HostResult{}, unrecorded: map[string][]string{}, found: map[string]*state.Record{}, identified: map[string]string{},
+		hosts: map[string]*memory{}, unsaved: map[string]*HostResult{}, unrecorded: map[string][]string{}, found: map[string]*state.Record{}, identified: map[string]string{}, present: map[string]presence{},
 		fleet: map[string]report.Host{}, tasks: newTasks(opts.Parallel), wake: make(chan struct{}, 1),
 	}
 	if opts.Remote == nil {
