@@ -12,6 +12,7 @@ func (d *Deployment) Assume() {
 	d.assumed = true
 	for _, m := range d.machines {
 		m.current = assumed(m.desired, m.previous)
+		m.assumeInherited()
 		m.checked = true
 	}
 }

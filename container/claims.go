@@ -41,7 +41,7 @@ func (o *Origin) owns(labels map[string]string) bool {
 	switch {
 	case o == nil:
 		return labels[LabelOwner] == ""
-	case labels[LabelHost] != o.Host:
+	case labels[LabelHost] != o.Host && !o.inheritsFrom(labels):
 		return false
 	case o.Owner == "":
 		return true
@@ -77,7 +77,7 @@ func (m *machine) judged(ctx context.Context, now time.Time, rows []types.Contai
 	origin.learn(rows)
 	groups := map[former][]types.ContainerSummary{}
 	for _, row := range rows {
-		if row.Labels[LabelHost] == origin.Host && row.Labels[LabelRole] == "" && row.Labels[LabelOwner] != "" && !origin.carries(row.Labels) {
+		if (row.Labels[LabelHost] == origin.Host || origin.inheritsFrom(row.Labels)) && row.Labels[LabelRole] == "" && row.Labels[LabelOwner] != "" && !origin.carries(row.Labels) {
 			of := former{row.Labels[LabelOwner], row.Labels[LabelRepo]}
 			groups[of] = append(groups[of], row)
 		}

@@ -58,6 +58,12 @@ type Containers struct {
 	// Moves says, by key, from or to which machine a container moves. Its removal is no
 	// loss, and not guarded.
 	Moves map[string]string `json:"-"`
+	// Inherited are, by key, containers of other host directories on the machine whose place
+	// one of this takes. It needs an Origin, and a Machine.
+	Inherited map[string]Inherited `json:"-"`
+	// Yields and Kept are those of [PlanOptions].
+	Yields map[string]string `json:"-"`
+	Kept   map[string]string `json:"-"`
 	// Patient, Suspended, Fights, Drift and RepairNow are those of [PlanOptions].
 	Patient   map[string]bool   `json:"-"`
 	Suspended map[string]string `json:"-"`

@@ -42,12 +42,18 @@ type decision struct {
 // decide compares the three states of one container.
 func decide(key string, desired, previous *HostConfiguredContainer, current Current, opts PlanOptions) decision {
 	d := decision{key: key, desired: desired, previous: previous, opts: opts}
+	if text := opts.Yields[key]; text != "" {
+		d.yield(current.Containers[key], text)
+		return d
+	}
 	d.recover(current)
 	switch {
 	case desired == nil:
 		d.decideRemoval()
 	case d.main == nil || d.main.Status == types.StatusDead:
 		d.decideCreation(current)
+	case d.inherits() && opts.Held[key] == "":
+		d.decideInheritance()
 	case !sameSpec(d.main.Labels[LabelSpec], desired, previous):
 		d.kind = Replace
 		d.causes = append(d.causes, replaceCauses(d.main, desired, previous)...)

@@ -72,6 +72,9 @@ func (c *Containers) Deployment() (*Deployment, error) {
 		m.previous[recordedAs] = previous.clone()
 		m.state[recordedAs] = previous.clone()
 	}
+	if c.Machine != nil {
+		d.at(*c.Machine).inherit(c.Inherited)
+	}
 	for _, m := range d.machines {
 		m.desired.bindJobs()
 		m.holdBack()
@@ -132,6 +135,7 @@ func (d *Deployment) at(where Machine) *machine {
 		previous: ContainersState{}, desired: ContainersState{}, state: ContainersState{},
 		parallel: d.source.Parallel, superseded: d.source.Superseded, secrets: d.source.Secrets, lease: d.source.Lease,
 		options: PlanOptions{PruneLimit: d.source.PruneLimit, HeldBack: d.source.HeldBack, Held: d.source.Held, Blocked: d.source.Blocked, Denied: d.source.Denied, Moves: d.source.Moves,
+			Yields: d.source.Yields, Kept: d.source.Kept,
 			Patient: d.source.Patient, Suspended: d.source.Suspended, Fights: d.source.Fights, Drift: d.source.Drift, RepairNow: d.source.RepairNow, Unconfirmed: d.source.Unconfirmed},
 	}
 	if m.creations = m.parallel; m.parallel <= 0 {
@@ -265,7 +269,10 @@ func (d *Deployment) state() ContainersState {
 	state := ContainersState{}
 	for _, m := range d.machines {
 		for key, c := range m.state {
-			state[key] = c.clone()
+			// What is not replaced yet is still the other host directory's.
+			if !m.inheritedID(key, idOf(c)) {
+				state[key] = c.clone()
+			}
 		}
 	}
 	return state

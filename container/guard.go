@@ -15,8 +15,10 @@ func (o PlanOptions) guard(decisions []*decision) []string {
 		case d.kind == Suspended:
 		case held:
 			d.hold(why)
-		case d.kind == Create && o.Blocked[d.key] != "":
+		case (d.kind == Create || d.kind == Blocked && d.main == nil) && o.Blocked[d.key] != "":
 			d.block(o.Blocked[d.key])
+		case d.kind == Remove && o.Kept[d.key] != "":
+			d.block(o.Kept[d.key])
 		case d.kind == Remove && d.protected():
 			d.block("it is protected: a commit must first say protect: false, and be deployed, before another one removes it")
 		}
@@ -35,7 +37,7 @@ func (o PlanOptions) guardRemovals(decisions []*decision) []string {
 	var removals []*decision
 	leaving := 0
 	for _, d := range decisions {
-		if !d.leaves() || o.Moves[d.key] != "" {
+		if !d.leaves() || d.inherits() || o.Moves[d.key] != "" {
 			continue
 		}
 		leaving++
@@ -109,7 +111,7 @@ func (o PlanOptions) deployedBefore(decisions []*decision) []string {
 	recorded := slices.ContainsFunc(decisions, func(d *decision) bool { return d.previous != nil })
 	var keys []string
 	for _, d := range decisions {
-		if d.main != nil && (d.previous != nil || d.desired == nil || !recorded) {
+		if d.main != nil && !d.inherits() && (d.previous != nil || d.desired == nil || !recorded) {
 			keys = append(keys, d.key)
 		}
 	}
@@ -122,7 +124,12 @@ func (o PlanOptions) withoutMoves(keys []string) []string {
 
 // leaves says whether a container is there and to be removed, now or later.
 func (d *decision) leaves() bool {
-	return d.desired == nil && d.main != nil && slices.Contains([]Kind{Remove, Suspended, Hold}, d.kind)
+	return d.desired == nil && d.main != nil && (d.isYielded() || d.kept() || slices.Contains([]Kind{Remove, Suspended, Hold}, d.kind))
+}
+
+// kept says whether the container stays although it is no longer desired.
+func (d *decision) kept() bool {
+	return d.kind == Blocked && d.opts.Kept[d.key] != ""
 }
 
 // protected says whether the container was deployed with its protection on. Where

@@ -64,6 +64,8 @@ type Origin struct {
 
 	// former are other owners whose containers are ours all the same.
 	former []former
+	// inherits are the host directories whose containers count as ours too, by key.
+	inherits map[string]string
 }
 
 // labels returns what is written on the container at its creation.

@@ -41,6 +41,8 @@ type machine struct {
 	superseded          <-chan struct{}
 	secrets             Secrets
 	options             PlanOptions
+	// inherited are containers of other host directories whose place this one takes.
+	inherited map[string]Inherited
 	// moved are the keys of containers that are wanted on another machine.
 	moved []string
 }
@@ -117,8 +119,12 @@ func (m *machine) rows(ctx context.Context, rt runtime.Runtime) ([]types.Contain
 	var rows []types.ContainerSummary
 	if lister, ok := rt.(runtime.Lister); ok {
 		var err error
-		if rows, err = lister.List(ctx, m.origin.filter()); err != nil || m.origin != nil {
-			return rows, err
+		if rows, err = lister.List(ctx, m.origin.filter()); err != nil {
+			return nil, err
+		}
+		if m.origin != nil {
+			inherited, err := m.inheritedRows(ctx, lister)
+			return append(rows, inherited...), err
 		}
 	}
 	for _, key := range sortedKeys(m.previous) {

@@ -28,6 +28,15 @@ type PlanOptions struct {
 	// Moves says, by key, from or to which machine a container moves. Its removal is no
 	// loss, and not guarded.
 	Moves map[string]string
+	// Inherits says, by key, which other host directory of this machine hands a container
+	// on: what bears that one's label is replaced, or removed where it is not desired. That
+	// it leaves the other one is guarded there.
+	Inherits map[string]string
+	// Yields says, by key, that a container is left to another host directory of this
+	// machine, which takes its place.
+	Yields map[string]string
+	// Kept says, by key, why a container stays although it is no longer desired.
+	Kept map[string]string
 	// Suspended says, by key, why a container is left as it is, whatever the repo or the
 	// host say; the key "" is all of the machine.
 	Suspended map[string]string
@@ -66,6 +75,7 @@ func MakePlan(host string, desired, previous ContainersState, current Current, o
 	for _, key := range allKeys(desired, previous, current.Containers) {
 		d := decide(key, desired[key], previous[key], current, opts)
 		d.needs = desired.needs(key)
+		d.explainInheritance()
 		d.suspend()
 		d.deny()
 		decisions = append(decisions, &d)
@@ -113,7 +123,7 @@ func (d *decision) suspend() {
 		causes = append(causes, cause("", "when that ends: %s (%s)", d.kind, Change{Causes: d.causes}.Why()))
 	}
 	d.kind, d.causes, d.recovery, d.files = Suspended, causes, nil, nil
-	d.adjust, d.unpause, d.rename = false, false, false
+	d.adjust, d.unpause, d.rename, d.moves = false, false, false, ""
 }
 
 // deny leaves a container as it is that must not become what is desired.

@@ -133,7 +133,11 @@ func assemble(hosts []*loaded, localDocker string, general Mistakes) *Repo {
 	for _, h := range hosts {
 		repo.Warnings = append(repo.Warnings, h.warnings...)
 		if mistakes := slices.Concat(general, h.mistakes, clashes[h].tidy()); len(mistakes) > 0 {
-			repo.Invalid = append(repo.Invalid, InvalidHost{Name: h.name, Mistakes: mistakes})
+			invalid := InvalidHost{Name: h.name, Mistakes: mistakes}
+			for _, e := range h.entries {
+				invalid.Containers = append(invalid.Containers, e.config.Name)
+			}
+			repo.Invalid = append(repo.Invalid, invalid)
 			continue
 		}
 		repo.Hosts = append(repo.Hosts, h.host(localDocker))

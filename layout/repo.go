@@ -93,6 +93,8 @@ type InvalidHost struct {
 	Name string
 	// Mistakes has at least one entry.
 	Mistakes Mistakes
+	// Containers are the keys of its containers, as far as they could be read.
+	Containers []string
 }
 
 // Mistakes returns all mistakes, those of the hosts first, each once; nil when there are

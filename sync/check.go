@@ -91,6 +91,7 @@ func (c *cycle) deploymentOf(h *HostResult) *container.Containers {
 	if h.Record != nil {
 		containers.PreviousState, containers.Unconfirmed = h.Record.PreviousState, !h.confirmed()
 	}
+	h.handOn(containers)
 	c.keepDown(h, containers)
 	return containers
 }

@@ -25,6 +25,11 @@ func (h *HostResult) confirmed() bool { return h.Record != nil && h.Record.Confi
 // as its record is not confirmed, since it cannot be kept up by it.
 func (h *HostResult) leftAlone() map[string]string {
 	left := h.suspensions()
+	for key, why := range h.left {
+		if left[key] == "" {
+			left[key] = why
+		}
+	}
 	if h.confirmed() {
 		return left
 	}

@@ -70,10 +70,9 @@ func (c *cycle) load(ctx context.Context) error {
 	if repo, err = c.wholeRepo(ctx, repo); err != nil {
 		return err
 	}
-	if err := c.findMoves(ctx, repo); err != nil {
+	if err := c.findTransfers(ctx, repo); err != nil {
 		return err
 	}
-	c.guardMoves()
 	c.all = slices.Clone(c.hosts)
 	if c.only != nil {
 		c.hosts = slices.DeleteFunc(c.hosts, func(h *HostResult) bool { return c.stale || !c.only[h.Name] })

@@ -128,7 +128,7 @@ func (c *cycle) settle(h *HostResult) {
 			l.wakeAt = next
 		}
 	}
-	if !h.Checked || h.Err != nil || !h.Plan.Empty() || left && len(h.Suspended) == 0 || h.Gone || h.waitsForTurn || len(h.moves) > 0 {
+	if !h.Checked || h.Err != nil || !h.Plan.Empty() || left && len(h.Suspended) == 0 || h.Gone || h.waitsForTurn || len(h.moves) > 0 || h.handsOver() {
 		l.settled = nil
 		return
 	}
@@ -146,7 +146,7 @@ func repairsIn(record *state.Record) map[string]state.Repairs {
 // events are watched, and neither the repo nor the record changed. Then it is not asked,
 // and as good as looked at.
 func (c *cycle) quiet(h *HostResult) bool {
-	if c.watches == nil || c.deep || c.opts.RetryNow || c.opts.RepairNow || h.Gone || h.waitsForTurn || len(h.moves) > 0 {
+	if c.watches == nil || c.deep || c.opts.RetryNow || c.opts.RepairNow || h.Gone || h.waitsForTurn || len(h.moves) > 0 || h.handsOver() {
 		return false
 	}
 	c.tasks.mu.Lock()

@@ -289,8 +289,16 @@ func (h *HostResult) moveTexts() map[string]string {
 	return texts
 }
 
+// again returns another task for a host.
+func (c *cycle) again(h *HostResult) *HostResult {
+	next := c.newResult(h.Host)
+	next.Record, next.Gone, next.clean, next.blocked, next.Suspended = h.Record, h.Gone, h.clean, h.blocked, h.Suspended
+	next.moves, next.handovers = maps.Clone(h.moves), h.handovers
+	return next
+}
+
 // arrivals returns a task for each host that kept a container until it ran elsewhere,
-// which it does now.
+// which it does now, and for each that handed one on.
 func (c *cycle) arrivals() []*HostResult {
 	var again []*HostResult
 	for _, h := range c.hosts {
@@ -300,12 +308,13 @@ func (c *cycle) arrivals() []*HostResult {
 				continue
 			}
 			if next == nil {
-				next = c.newResult(h.Host)
-				next.Record, next.Gone, next.clean, next.blocked, next.Suspended = h.Record, h.Gone, h.clean, h.blocked, h.Suspended
-				next.moves = maps.Clone(h.moves)
+				next = c.again(h)
 			}
 			m.arrived = true
 			next.moves[key] = m
+		}
+		if next == nil && !h.waitsForTurn && h.handedOver() {
+			next = c.again(h)
 		}
 		if next != nil {
 			again = append(again, next)

@@ -2,6 +2,7 @@ package sync
 
 import (
 	"fmt"
+	"maps"
 
 	"github.com/gitsync/gitsync/container"
 	"github.com/gitsync/gitsync/layout"
@@ -25,7 +26,12 @@ func PolicyCheck(p *policy.Policy) layout.Check {
 // nothing that a commit could not.
 func (c *cycle) denied(h *HostResult) map[string]string {
 	denied, more := map[string]string{}, map[string]int{}
-	for _, v := range c.opts.Policy.Check(h.Name, h.kept()) {
+	recorded := container.ContainersState{}
+	for key, from := range h.inherits {
+		recorded[key] = from.Container
+	}
+	maps.Copy(recorded, h.kept())
+	for _, v := range c.opts.Policy.Check(h.Name, recorded) {
 		if more[v.Container]++; more[v.Container] == 1 {
 			denied[v.Container] = fmt.Sprintf("what is recorded of it in branch %s is not brought about: %s", c.opts.StateBranch, v.Message)
 			if v.Hint != "" {

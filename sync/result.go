@@ -97,6 +97,7 @@ type HostResult struct {
 	moves map[string]move
 	// blocked says which containers must not be created here, and why.
 	blocked map[string]string
+	handovers
 	// handled says that the host was begun in this cycle, and waitsForTurn that it is
 	// only kept up as it is.
 	handled, waitsForTurn bool

@@ -70,6 +70,11 @@ func (c *cycle) prepareSecrets(ctx context.Context, h *HostResult) {
 			}
 		}
 	}
+	for _, from := range h.inherits {
+		for name := range from.Container.Secrets {
+			names[name] = true
+		}
+	}
 	if len(names) == 0 {
 		return
 	}

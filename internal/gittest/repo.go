@@ -47,6 +47,17 @@ func (r *Repo) Commit(branch string, files map[string]string, message string) st
 	return r.commit(branch, message, changes.String())
 }
 
+// Replace makes these files all that is below a directory, as renaming what is in it does.
+func (r *Repo) Replace(branch, dir string, files map[string]string, message string) string {
+	r.t.Helper()
+	var changes strings.Builder
+	fmt.Fprintf(&changes, "D %s\n", dir)
+	for _, path := range slices.Sorted(maps.Keys(files)) {
+		change(&changes, "100644", path, files[path])
+	}
+	return r.commit(branch, message, changes.String())
+}
+
 // Remove removes files or whole directories from a branch.
 func (r *Repo) Remove(branch string, paths ...string) string {
 	r.t.Helper()
