@@ -92,6 +92,7 @@ func (s *Syncer) cycle(ctx context.Context, change func(*cycle)) *Result {
 	)
 	sortHosts(c.result.Hosts)
 	if c.hosts != nil && c.only == nil {
+		c.leaveOthers(ctx)
 		c.watches.keep(c.hosts)
 		c.connections.keep(slices.AppendSeq(slices.Clone(c.hosts), maps.Values(c.busyHosts())))
 	}

@@ -14,8 +14,8 @@ import (
 const (
 	// presenceLasts is how many intervals of full checks a daemon is known by after one.
 	presenceLasts = 3
-	// leaveTimeout bounds how long a daemon that ends takes that back.
-	leaveTimeout = 5 * time.Second
+	// withdrawTimeout bounds how long a daemon that ends takes that back.
+	withdrawTimeout = 5 * time.Second
 )
 
 // presence is where a daemon has said that it manages a machine.
@@ -57,14 +57,35 @@ func (c *cycle) stay(ctx context.Context, h *HostResult, opts container.CheckOpt
 	c.present[h.Name] = p
 }
 
-// leave takes back what stay has said, where the hosts answer in time.
-func (s *Syncer) leave(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTimeout)
-	defer cancel()
+// leaveOthers takes back what stay has said on hosts that this daemon does not manage any
+// more.
+func (c *cycle) leaveOthers(ctx context.Context) {
+	managed := map[string]bool{}
+	for _, h := range c.hosts {
+		managed[h.Name] = !h.Gone
+	}
+	for name := range c.busyHosts() {
+		managed[name] = true
+	}
+	c.withdraw(ctx, func(host string) bool { return !managed[host] })
+}
+
+// withdraw takes back what stay has said on these hosts, where they answer in time.
+func (s *Syncer) withdraw(ctx context.Context, leaves func(host string) bool) {
 	s.tasks.mu.Lock()
-	present := s.present
-	s.present = map[string]presence{}
+	present := map[string]presence{}
+	for host, p := range s.present {
+		if leaves(host) {
+			present[host] = p
+			delete(s.present, host)
+		}
+	}
 	s.tasks.mu.Unlock()
+	if len(present) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), withdrawTimeout)
+	defer cancel()
 	var group errgroup.Group
 	group.SetLimit(s.opts.Parallel)
 	for host, p := range present {

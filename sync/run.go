@@ -105,7 +105,7 @@ func (s *Syncer) finish(ctx context.Context) {
 		zerolog.Ctx(ctx).Error().Err(err).Msg("the last cycle is not recorded")
 	}
 	c.tell(ctx)
-	s.leave(ctx)
+	s.withdraw(ctx, func(string) bool { return true })
 }
 
 // next says when the next cycle should come: at once when a newer commit is there, soon
