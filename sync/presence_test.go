@@ -56,7 +56,7 @@ func TestNothingIsTakenOverWhileTheRepoHasADaemonElsewhere(t *testing.T) {
 			copied := copied(t, w.repo, "main", branch)
 			elsewhere := w.another()
 			elsewhere.open(w.repo.Dir)
-			end := func() {}
+			var end func()
 			if atWork {
 				w.commit(map[string]string{web1: web("app:2")}, "Two")
 				result := inTheMiddle(t, elsewhere)
