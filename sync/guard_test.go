@@ -251,7 +251,7 @@ func TestAKillMakesNoRemovalOfWhatIsHeldBack(t *testing.T) {
 	w.commit(next, "oops")
 	r.set(0, false)
 	w.fail()
-	total := r.calls
+	total := r.made()
 	w.close()
 	for k := 2; k <= total; k += 4 {
 		w, r := newMortalWorld(t)

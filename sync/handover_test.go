@@ -294,7 +294,7 @@ func TestAKillDuringARenameLosesNothing(t *testing.T) {
 		w.rename(files, "rename"+allow)
 		r.set(k, late)
 		w.syncer.Once(t.Context())
-		calls := r.calls
+		calls := r.made()
 		r.set(0, false)
 		w.open(w.remote.String())
 		w.wait(time.Hour)
