@@ -223,9 +223,10 @@ func (w *world) wantFile(path, content string) {
 // converge deploys until there is nothing to do, as the cycles of a new process do.
 func (c change) converge(t *testing.T, w *world) {
 	t.Helper()
+	var err error
 	if !c.fails {
 		w.mustDeploy(c.after()...)
-	} else if err := w.deploy(c.after()...); !errors.Is(err, container.ErrNotReady) {
+	} else if err = w.deploy(c.after()...); !errors.Is(err, container.ErrNotReady) {
 		t.Fatalf("deploy: %v, want ErrNotReady", err)
 	}
 	w.want(c.want...)
@@ -234,7 +235,7 @@ func (c change) converge(t *testing.T, w *world) {
 	}
 	if c.fails {
 		// It waits for its next try, and has nothing to do until then.
-		w.held = map[string]string{"web": "it failed"}
+		w.hold(err)
 	}
 	if plan := w.plan(c.after()...); len(plan.Hosts[0].Steps()) > 0 {
 		t.Errorf("there is more to do:\n%s", plan)
@@ -242,7 +243,7 @@ func (c change) converge(t *testing.T, w *world) {
 }
 
 func TestAKillBetweenAnyTwoCallsLosesNothing(t *testing.T) {
-	for _, c := range slices.Concat(changes, changesOfStates) {
+	for _, c := range slices.Concat(changes, changesOfStates, handOvers) {
 		t.Run(c.name, func(t *testing.T) {
 			probe := c.prepare(t)
 			watched := probe.watch(&runtimetest.Watched{})
@@ -277,7 +278,7 @@ func (c change) killAt(t *testing.T, k int, late bool, parallel int) {
 		name := m.Container.Config.Name
 		if i := slices.IndexFunc(c.after(), func(a *container.HostConfiguredContainer) bool {
 			return a.Container.Config.Name == name && a.SpecDigest() == m.SpecDigest()
-		}); i >= 0 && !m.PreDeploy {
+		}); i >= 0 && !m.PreDeploy && !strings.HasPrefix(m.Container.Config.NetworkMode, "container:") {
 			untouched[name] = w.keyed(name).ID
 		}
 	}

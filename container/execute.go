@@ -158,7 +158,8 @@ func (e *executor) fail(key string, err error) error {
 	e.failed[key] = true
 	f := &Failure{Host: e.name, Container: key, Err: e.redact(err)}
 	var n *notReady
-	if errors.As(err, &n) {
+	var with *takenBack
+	if errors.As(err, &n) && !errors.As(err, &with) {
 		report := e.redactReport(n.report)
 		f.Report = &report
 	}
@@ -261,17 +262,16 @@ func (e *executor) missingImage(unit Unit) error {
 	return nil
 }
 
-// failUnit names the container of the failed step; the others of its unit are
-// marked as failed with it.
+// failUnit names the container of the failed step, and the others of its unit, which are
+// taken back with it.
 func (e *executor) failUnit(unit Unit, key string, err error) error {
-	e.mu.Lock()
-	for _, s := range unit.Steps {
-		if s.Condition == "" {
-			e.failed[s.Container] = true
+	failures := []error{e.fail(key, err)}
+	for _, other := range unit.keys() {
+		if other != key {
+			failures = append(failures, e.fail(other, &takenBack{key, err}))
 		}
 	}
-	e.mu.Unlock()
-	return e.fail(key, err)
+	return joinErrors(failures...)
 }
 
 func (e *executor) undoUnit(ctx context.Context, unit Unit, at Step, err error, undos []undo) error {
@@ -297,6 +297,10 @@ func (e *executor) undoUnit(ctx context.Context, unit Unit, at Step, err error, 
 	if at.Condition != "" && len(unit.Steps) > 0 {
 		// It waited for another container: the unit's own is the one that failed.
 		key = unit.Steps[len(unit.Steps)-1].Container
+	}
+	if at.Action == ActionRemove || at.Action == ActionPostStart {
+		// All are ready: the others are what they should be.
+		return e.fail(key, err)
 	}
 	return e.failUnit(unit, key, err)
 }

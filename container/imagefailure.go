@@ -21,16 +21,6 @@ func (f *imageFailure) Error() string {
 // Is makes it an [ErrImageFailed].
 func (f *imageFailure) Is(target error) bool { return target == ErrImageFailed }
 
-// FailedFirst returns the key of the container whose failure held an update back, where the
-// error is an [ErrImageFailed].
-func FailedFirst(err error) (key string, ok bool) {
-	var f *imageFailure
-	if !errors.As(err, &f) {
-		return "", false
-	}
-	return f.container, true
-}
-
 // newImages returns the new images that a unit replaces containers by, by key.
 func (u Unit) newImages() map[string]string {
 	images := map[string]string{}

@@ -3,8 +3,6 @@ package container
 import (
 	"slices"
 	"strings"
-
-	"github.com/gitsync/gitsync/container/types"
 )
 
 // ordered puts decisions that need each other's ports or names into groups, and
@@ -89,57 +87,4 @@ func first(group []*decision) string {
 		least = min(least, d.key)
 	}
 	return least
-}
-
-// handOvers groups the decisions in which one container starts with a port or a
-// name that another one, which stops, still has. Everyone else is alone.
-func handOvers(decisions []*decision) [][]*decision {
-	group := map[*decision]*decision{}
-	find := func(d *decision) *decision {
-		for group[d] != d {
-			d = group[d]
-		}
-		return d
-	}
-	for _, d := range decisions {
-		group[d] = d
-	}
-	for _, taker := range decisions {
-		for _, giver := range decisions {
-			if taker != giver && taker.starts() && giver.releases() && takesOver(taker, giver) {
-				group[find(taker)] = find(giver)
-			}
-		}
-	}
-	members := map[*decision][]*decision{}
-	var roots []*decision
-	for _, d := range decisions {
-		root := find(d)
-		if members[root] == nil {
-			roots = append(roots, root)
-		}
-		members[root] = append(members[root], d)
-	}
-	var out [][]*decision
-	for _, root := range roots {
-		out = append(out, members[root])
-	}
-	return out
-}
-
-// takesOver says whether the taker wants the name or a host port of the giver.
-func takesOver(taker, giver *decision) bool {
-	want := taker.desired.Container.Config
-	if want.Name == giver.main.Name {
-		return true
-	}
-	held := giver.main.Ports
-	if giver.previous != nil {
-		held = slices.Concat(held, giver.previous.Container.Config.Ports)
-	}
-	if len(giver.recovery) > 0 && (giver.previous == nil || !giver.previous.HasSpecDigest(giver.main.Labels[LabelSpec])) {
-		// It is brought back first, and nobody knows with which ports.
-		return len(want.Ports) > 0
-	}
-	return slices.ContainsFunc(want.Ports, func(p types.PortMap) bool { return slices.ContainsFunc(held, p.Conflicts) })
 }

@@ -80,11 +80,13 @@ func MakePlan(host string, desired, previous ContainersState, current Current, o
 		d.deny()
 		decisions = append(decisions, &d)
 	}
+	takeBackTogether(decisions)
 	followNamespaces(decisions)
 	opts.explainMoves(decisions)
 	plan.HeldBack = opts.guard(decisions)
 	byKey := index(decisions)
 	opts.holdDependants(decisions, byKey)
+	keepPredecessors(decisions)
 	for _, d := range decisions {
 		if d.moves != "" {
 			plan.Changes = append(plan.Changes, Change{Container: d.key, Kind: Move, Causes: []Cause{{Text: d.moves}}})
@@ -100,10 +102,8 @@ func MakePlan(host string, desired, previous ContainersState, current Current, o
 		if d.held != "" {
 			plan.Changes = append(plan.Changes, Change{Container: d.key, Kind: Hold, Causes: []Cause{{Text: d.held}}})
 		}
-		if len(d.recovery) > 0 {
-			plan.Recovery = append(plan.Recovery, Unit{Steps: d.recovery})
-		}
 	}
+	plan.Recovery = append(plan.Recovery, recoveryUnits(decisions)...)
 	plan.Pulls = pulls(decisions)
 	removals, others := ordered(decisions, previous)
 	plan.Removals = removalUnits(removals, previous)

@@ -50,7 +50,7 @@ var severalContainers = []planCase{
 			`,
 	},
 	{
-		name:     "who shares a namespace is created anew after its owner",
+		name:     "who shares a namespace is created anew with its owner, in one update",
 		desired:  state(spec("a-sidecar", network("container:vpn")), spec("vpn", image("vpn:2"))),
 		previous: state(deployed(spec("a-sidecar", network("container:vpn"))), deployed(spec("vpn", image("vpn:1")))),
 		current:  found(row(spec("a-sidecar", network("container:vpn"))), row(spec("vpn", image("vpn:1")))),
@@ -63,17 +63,17 @@ var severalContainers = []planCase{
 			    3. create vpn.gitsync-new
 			    4. rename vpn to vpn.gitsync-old
 			    5. rename vpn.gitsync-new to vpn
-			    6. stop vpn.gitsync-old
-			    7. start vpn
-			    8. wait until vpn is ready
-			    9. remove vpn.gitsync-old
-			    10. create a-sidecar.gitsync-new
-			    11. rename a-sidecar to a-sidecar.gitsync-old
-			    12. rename a-sidecar.gitsync-new to a-sidecar
-			    13. stop a-sidecar.gitsync-old
-			    14. start a-sidecar
-			    15. wait until a-sidecar is ready
-			    16. remove a-sidecar.gitsync-old
+			    6. create a-sidecar.gitsync-new
+			    7. rename a-sidecar to a-sidecar.gitsync-old
+			    8. rename a-sidecar.gitsync-new to a-sidecar
+			    9. stop a-sidecar.gitsync-old
+			    10. stop vpn.gitsync-old
+			    11. start vpn
+			    12. start a-sidecar
+			    13. wait until vpn is ready
+			    14. wait until a-sidecar is ready
+			    15. remove a-sidecar.gitsync-old
+			    16. remove vpn.gitsync-old
 			`,
 	},
 }

@@ -78,11 +78,11 @@ func removalUnits(groups [][]*decision, previous ContainersState) []Unit {
 // the removals, comes last. What the engine restarts again and again is down already, and
 // is halted before the renames, since an engine renames nothing between two restarts.
 type phases struct {
-	before, create, early, halt, rename, stop, files, start, ready, remove, finish []Step
+	before, create, early, halt, rename, follow, stop, files, start, ready, remove, finish []Step
 }
 
 func (p *phases) all() []Step {
-	return slices.Concat(p.before, p.create, p.early, p.halt, p.rename, p.stop, p.files, p.start, p.ready, p.remove, p.finish)
+	return slices.Concat(p.before, p.create, p.early, p.halt, p.rename, p.follow, p.stop, p.files, p.start, p.ready, p.remove, p.finish)
 }
 
 // groupSteps returns the steps of a group of decisions, which are in the order in
@@ -92,44 +92,112 @@ func groupSteps(group []*decision, byKey map[string]*decision) []Step {
 		return append(group[0].resumeSteps(), group[0].hookSteps()...)
 	}
 	held := heldNames(group)
+	// All of a group stop in their order: so they start in it again, when it is taken back.
+	halted := slices.ContainsFunc(group, func(d *decision) bool { return d.main != nil && restarting(d.main) })
 	p := &phases{}
 	for _, d := range group {
 		if d.starts() {
 			p.before = append(p.before, d.dependencySteps(byKey)...)
 		}
 		d.addSmallRepairs(p)
-		d.addCreation(p, held)
-		d.addRelease(p, held, len(group) == 1)
+		if d.kind == Start && d.fresh() && recorded(group) {
+			// An interrupted update created it: it goes when this one is taken back.
+			p.create = append(p.create, Step{Action: ActionCreate, Container: d.key, Instance: Existing, ID: d.main.ID, Name: d.main.Name, Done: true})
+		}
+		names := p
+		if d.follows(group) {
+			names = &phases{}
+		}
+		d.addCreation(names, held, len(group) == 1)
+		d.addRelease(p, names, held, len(group) == 1, halted)
 		if d.acts() && d.rename {
-			d.repairName(p)
+			d.repairName(names)
+		}
+		if names != p {
+			names.takeNames(nil)
+			p.files, p.follow = append(p.files, names.files...), slices.Concat(p.follow, names.create, names.rename)
 		}
 		if d.kind == Forget {
 			p.remove = append(p.remove, Step{Action: ActionForget, Container: d.key})
 		}
 		p.finish = append(p.finish, d.hookSteps()...)
 	}
-	early := len(group) == 1 && group[0].kind == Replace && group[0].desired.startFirst()
+	early := map[string]*decision{}
 	for i, d := range group {
 		neededNow := slices.ContainsFunc(group[i+1:], func(later *decision) bool {
 			condition := later.needs[d.key]
 			return later.starts() && (condition == Healthy || condition == Completed)
 		})
-		start, wait := d.startSteps(early)
+		isEarly := d.startsEarly(group)
+		start, wait := d.startSteps(isEarly, len(group) == 1)
 		switch {
-		case early:
-			p.early = append(start, wait...)
+		case isEarly:
+			early[d.key], p.early = d, slices.Concat(p.early, start, wait)
 		case neededNow:
 			p.start = slices.Concat(p.start, start, wait)
 		default:
 			p.start, p.ready = append(p.start, start...), append(p.ready, wait...)
 		}
 	}
+	p.takeNames(early)
+	p.halt, p.stop, p.remove = dependantsFirst(p.halt, group), dependantsFirst(p.stop, group), dependantsFirst(p.remove, group)
+	return p.all()
+}
+
+// recorded says whether the record knows one of the group: then what it does not know came
+// after it.
+func recorded(group []*decision) bool {
+	return slices.ContainsFunc(group, func(d *decision) bool { return d.previous != nil })
+}
+
+// takeNames gives the new containers their own names.
+func (p *phases) takeNames(early map[string]*decision) {
 	for _, s := range p.create {
 		if final := baseName(s.Name); s.Action == ActionCreate && final != s.Name {
-			p.takeName(s, final, early && group[0].desired.onOwnNetwork())
+			p.takeName(s, final, early[s.Container] != nil && early[s.Container].desired.onOwnNetwork())
 		}
 	}
-	return p.all()
+}
+
+// follows says whether the container is created anew after the owner of a namespace that it
+// shares, which the engine looks up by its name when the container is created.
+func (d *decision) follows(group []*decision) bool {
+	return d.creates() && slices.ContainsFunc(group, func(owner *decision) bool {
+		return owner != d && owner.creates() && slices.Contains(d.desired.owners(), owner.desired.Container.Config.Name)
+	})
+}
+
+// startsEarly says whether the new container starts before the old one stops: nobody in
+// the group waits for what the old one has but those that share its namespace.
+func (d *decision) startsEarly(group []*decision) bool {
+	return d.kind == Replace && d.desired.startFirst() && !d.follows(group) && !slices.ContainsFunc(group, func(other *decision) bool {
+		return other != d && !sharesChange(other, d)
+	})
+}
+
+// dependantsFirst orders steps so that who depends on another container, or shares its
+// namespace, is stopped before that one. Taken back in reverse, it starts after it.
+func dependantsFirst(steps []Step, group []*decision) []Step {
+	order := map[string]int{}
+	for i, d := range stopOrder(group) {
+		order[d.key] = i
+	}
+	slices.SortStableFunc(steps, func(a, b Step) int { return order[a.Container] - order[b.Container] })
+	return steps
+}
+
+func stopOrder(group []*decision) []*decision {
+	before := map[string][]string{}
+	for _, d := range group {
+		for _, other := range group {
+			if other != d && d.oldNeeds(other) {
+				before[other.key] = append(before[other.key], d.key)
+			}
+		}
+	}
+	ordered := slices.Clone(group)
+	sortBy(ordered, before)
+	return ordered
 }
 
 // acts says whether the decision does something to the container.
@@ -201,10 +269,10 @@ func (d *decision) dependencySteps(byKey map[string]*decision) []Step {
 // addCreation writes the files and creates the container, under a name of its
 // own while another container has the one that it wants. A container that is only
 // restarted gets its files while it is stopped.
-func (d *decision) addCreation(p *phases, held map[string]*decision) {
+func (d *decision) addCreation(p *phases, held map[string]*decision, alone bool) {
 	if len(d.files) > 0 && d.acts() {
 		// Where nothing was there before, there is nothing to go back to.
-		write := Step{Action: ActionFiles, Container: d.key, Paths: d.files, Keep: d.kind == Create}
+		write := Step{Action: ActionFiles, Container: d.key, Paths: d.files, Keep: alone && d.kind == Create}
 		if d.kind == Restart {
 			p.files = append(p.files, write)
 		} else {
@@ -218,7 +286,7 @@ func (d *decision) addCreation(p *phases, held map[string]*decision) {
 		}
 		s := Step{
 			Action: ActionCreate, Container: d.key, Instance: Created, Name: name,
-			Keep: d.main == nil && name == d.desired.Container.Config.Name,
+			Keep: alone && d.main == nil && name == d.desired.Container.Config.Name,
 		}
 		if d.kind == Replace {
 			s.Replaces = d.main.ID
@@ -231,19 +299,20 @@ func (d *decision) addCreation(p *phases, held map[string]*decision) {
 }
 
 // addRelease stops what is replaced, removed or restarted, and moves it aside.
-func (d *decision) addRelease(p *phases, held map[string]*decision, alone bool) {
+// The renames go among those of its new container.
+func (d *decision) addRelease(p, names *phases, held map[string]*decision, alone, halted bool) {
 	if d.kind == Restart && d.main.Status != types.StatusExited || d.releases() {
 		s := stopStep(d.key, d.main)
 		back := !alone || d.kind != Remove
 		s.WasPaused = back && d.main.Status == types.StatusPaused
-		s.WasRunning = back && running(d.main) || s.WasPaused
+		s.WasRunning = back && running(d.main) || s.WasPaused || !alone && d.kind == Remove && d.shouldRun()
 		stops, name := &p.stop, d.main.Name
-		if restarting(d.main) {
+		if halted {
 			stops = &p.halt
 		}
 		if d.releases() && (d.kind == Replace || held[d.main.Name] != d) {
 			aside := renameStep(d.key, d.main.ID, d.main.Name, d.main.Name+suffixOld)
-			p.rename, name = append(p.rename, aside), aside.Name
+			names.rename, name = append(names.rename, aside), aside.Name
 		}
 		if stops == &p.stop {
 			s.Name = name
@@ -262,6 +331,17 @@ func (d *decision) repairName(p *phases) {
 	rename := renameStep(d.key, d.main.ID, d.main.Name, d.desired.Container.Config.Name)
 	rename.Keep = true
 	p.rename = append(p.rename, rename)
+}
+
+// shouldRun says whether a container that is stopped would be started if it was still
+// desired: an interrupted update may have stopped it.
+func (d *decision) shouldRun() bool {
+	if d.previous == nil {
+		return false
+	}
+	kept := *d
+	kept.desired = d.previous
+	return kept.stoppedText() != ""
 }
 
 // heldNames maps each name that an existing container of the group has to the
@@ -285,7 +365,7 @@ func heldNames(group []*decision) map[string]*decision {
 
 // startSteps start the container, or tell it of its new files, and look how it
 // fares.
-func (d *decision) startSteps(early bool) (start, wait []Step) {
+func (d *decision) startSteps(early, alone bool) (start, wait []Step) {
 	if !d.waits() {
 		return nil, nil
 	}
@@ -294,14 +374,14 @@ func (d *decision) startSteps(early bool) (start, wait []Step) {
 		if early {
 			name += suffixNew
 		}
-		s := Step{Action: ActionStart, Container: d.key, Instance: Created, Name: name, Keep: d.main == nil}
+		s := Step{Action: ActionStart, Container: d.key, Instance: Created, Name: name, Keep: alone && d.main == nil}
 		return []Step{s}, []Step{waitStep(d.key, Created, "", name)}
 	}
 	wait = []Step{waitStep(d.key, Existing, d.main.ID, name)}
 	switch d.kind {
 	case Start, Restart:
 		start = []Step{startStep(d.key, d.main.ID, name)}
-		start[0].Keep = d.kind == Start
+		start[0].Keep = alone && d.kind == Start
 	case Reload:
 		start = []Step{{
 			Action: ActionSignal, Container: d.key, Instance: Existing, ID: d.main.ID, Name: name, Signal: d.signal,

@@ -103,8 +103,30 @@ type FailedUpdate struct {
 	Attempts int `json:"attempts,omitempty"`
 	// NextAttempt is when it is tried again; zero for the next cycle.
 	NextAttempt time.Time `json:"nextAttempt,omitzero"`
+	// With is the key of the container that failed, where this one is updated together with
+	// it, and tried again only with it.
+	With string `json:"with,omitempty"`
 	// Paused says that it is tried again only when a person says so.
 	Paused bool `json:"paused,omitempty"`
+}
+
+// Together returns the keys of the failures that are tried again only together with the
+// given one, and itself.
+func (r *Record) Together(key string) []string {
+	first := func(key string) string {
+		if with := r.Failures[key].With; with != "" {
+			return with
+		}
+		return key
+	}
+	var keys []string
+	for other := range r.Failures {
+		if first(other) == first(key) {
+			keys = append(keys, other)
+		}
+	}
+	slices.Sort(keys)
+	return keys
 }
 
 // Drift is a difference that is not repaired.

@@ -110,8 +110,7 @@ func (c *cycle) failuresOf(h *HostResult) map[string]state.FailedUpdate {
 			continue
 		case errors.Is(err, container.ErrHeld) && failedBefore:
 			f = before
-		case errors.Is(err, container.ErrImageFailed):
-			// It did not fail itself: see below.
+		case notItself(err):
 			f.Attempts = before.Attempts
 		case costsNothing(err):
 		default:
@@ -125,19 +124,30 @@ func (c *cycle) failuresOf(h *HostResult) map[string]state.FailedUpdate {
 	return out
 }
 
-// waitTogether gives updates that were not begun, since their new image failed in another
-// container, the pause of that one: so that each try disturbs no more containers than the
-// first did.
+// notItself says whether the error is that of a container that did not fail itself.
+func notItself(err error) bool {
+	_, _, ok := container.FailedFirst(err)
+	return ok
+}
+
+// waitTogether gives containers that did not fail themselves the pause of the one that did.
+// What is updated together is tried again together; where a new image failed in another
+// container, each try disturbs no more containers than the first did.
 func (c *cycle) waitTogether(h *HostResult, failures map[string]state.FailedUpdate) {
 	for _, err := range flatten(h.Err) {
 		var failure *container.Failure
-		first, ok := container.FailedFirst(err)
-		if !ok || !errors.As(err, &failure) {
+		first, together, ok := container.FailedFirst(err)
+		if !ok || !errors.As(err, &failure) || errors.Is(err, container.ErrSuperseded) {
 			continue
 		}
 		f := failures[failure.Container]
-		f.NextAttempt = c.opts.Now().UTC().Truncate(time.Second).Add(retryAfter(failures[first].Attempts))
-		h.pause(failure.Container, &f)
+		f.NextAttempt, f.Paused = failures[first].NextAttempt, failures[first].Paused
+		if together {
+			f.With = first
+		} else if f.Paused {
+			f.NextAttempt, f.Paused = c.opts.Now().UTC().Truncate(time.Second).Add(retryAfter(failures[first].Attempts)), false
+			h.pause(failure.Container, &f)
+		}
 		failures[failure.Container] = f
 	}
 }

@@ -74,7 +74,9 @@ func withoutWaits(record *state.Record, host string, targets []string) (*state.R
 	var names []string
 	for key, f := range record.Failures {
 		name := host + "/" + key
-		named := len(targets) == 0 || slices.Contains(targets, host) || slices.Contains(targets, name)
+		named := len(targets) == 0 || slices.Contains(targets, host) || slices.ContainsFunc(record.Together(key), func(other string) bool {
+			return slices.Contains(targets, host+"/"+other)
+		})
 		if named && key != "" && (f.Attempts > 0 || f.Paused || !f.NextAttempt.IsZero()) {
 			names = append(names, name)
 			f.Attempts, f.Paused, f.NextAttempt = 0, false, time.Time{}

@@ -72,6 +72,7 @@ func (r *Runtime) Create(ctx context.Context, config *types.ContainerConfig) (st
 		if err != nil {
 			return err
 		}
+		d.join(c)
 		d.makeVolumes(c)
 		d.Containers[c.ID] = c
 		id = c.ID
@@ -149,6 +150,9 @@ func (r *Runtime) Start(ctx context.Context, id string) error {
 			if other.up() && conflict(c.Config.Ports, other.Config.Ports) {
 				return fmt.Errorf("%w: %s has it", runtime.ErrPortInUse, other.Name)
 			}
+		}
+		if err := d.canJoin(c); err != nil {
+			return err
 		}
 		b := d.Behaviours[c.Config.Image]
 		if b.Refuses != "" {
