@@ -391,7 +391,14 @@ func (m *machine) settle(plan HostPlan, failed map[string]bool) {
 		changed[c.Container] = !slices.Contains([]Kind{Restart, Start, Reload, Configure, Finish, Adjust, Unpause}, c.Kind)
 	}
 	for key := range m.desired {
-		main := m.current.Containers[key].Main
+		found := m.current.Containers[key]
+		main := found.Main
+		if main == nil && found.Old == nil && found.New != nil && !failed[key] && sameSpec(found.New.Labels[LabelSpec], m.desired[key], nil) &&
+			slices.ContainsFunc(plan.Changes, func(c Change) bool { return c.Container == key && c.Kind == Recover }) {
+			// It took the name of one that somebody removed.
+			m.record(key, found.New.ID, found.New.Status)
+			continue
+		}
 		if changed[key] || failed[key] || main == nil {
 			continue
 		}

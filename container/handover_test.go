@@ -358,3 +358,25 @@ func TestANameThatWasHandedOnComesBack(t *testing.T) {
 	}
 	w.want("one=crash:1", "two=nginx:1.26")
 }
+
+// A new container whose old one somebody removed takes its name, and its place in the record.
+func TestWhatTakesTheNameOfAContainerThatIsGoneIsRecorded(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.mustDeploy(spec("web"))
+	w.watch(&runtimetest.Watched{Before: func(_ int, method, subject string) error {
+		if method == "rename" || method == "delete" || method == "stop" {
+			return errKilled
+		}
+		return nil
+	}})
+	_ = w.deploy(spec("web", startFirst, image("nginx:1.27")))
+	w.hooks = nil
+	w.Remove("web")
+	w.want("web.gitsync-new=nginx:1.27")
+	w.mustDeploy(spec("web", startFirst, image("nginx:1.27")))
+	w.want("web=nginx:1.27")
+	if got := w.previous["web"]; got.Container.Config.Image != "nginx:1.27" || got.Container.Status.ID != w.Containers()["web"].ID {
+		t.Errorf("the record has %s, %+v", got.Container.Config.Image, got.Container.Status)
+	}
+}
