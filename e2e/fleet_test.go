@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	stdsync "sync"
 	"syscall"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/gitsync/gitsync/container"
+	"github.com/gitsync/gitsync/container/types"
 	"github.com/gitsync/gitsync/internal/dockertest"
 	"github.com/gitsync/gitsync/internal/gittest"
 	"github.com/gitsync/gitsync/internal/sshdtest"
@@ -91,6 +93,8 @@ func (f *fleet) commit(version string) {
 // runs says whether a machine runs a version of the container, and nothing else.
 func (f *fleet) runs(m *fleetMachine, version string) bool {
 	rows, err := m.engine.List(f.t.Context(), map[string]string{container.LabelHost: m.name})
+	// The daemon says there besides that it manages the machine.
+	rows = slices.DeleteFunc(rows, func(row types.ContainerSummary) bool { return row.Labels[container.LabelRole] == container.RoleLease })
 	return err == nil && len(rows) == 1 && rows[0].Status == "running" && rows[0].Labels["version"] == version
 }
 
