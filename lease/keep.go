@@ -23,7 +23,7 @@ func (l *lease) during(ctx context.Context, work func(ctx context.Context) error
 	over := time.AfterFunc(l.left(), func() { lose(fmt.Errorf("%w: it could not be renewed in time", ErrLost)) })
 	var group errgroup.Group
 	group.Go(func() error {
-		if err := l.keep(context.WithoutCancel(ctx), ended, over); err != nil {
+		if err := l.keep(context.WithoutCancel(ctx), ended, over, lose); err != nil {
 			lose(err)
 		}
 		return nil
@@ -45,7 +45,7 @@ func (l *lease) during(ctx context.Context, work func(ctx context.Context) error
 func (l *lease) left() time.Duration { return time.Until(l.ends) - l.opts.Lifetime/graces }
 
 // keep renews the lease until the work has ended. It is an error when the lease is lost.
-func (l *lease) keep(ctx context.Context, ended <-chan struct{}, over *time.Timer) error {
+func (l *lease) keep(ctx context.Context, ended <-chan struct{}, over *time.Timer, lose context.CancelCauseFunc) error {
 	next := time.Until(l.ends) - l.opts.Lifetime + l.opts.Lifetime/renewals
 	for {
 		timer := time.NewTimer(max(next, 0))
@@ -59,9 +59,9 @@ func (l *lease) keep(ctx context.Context, ended <-chan struct{}, over *time.Time
 		switch {
 		case err == nil:
 			if !over.Reset(l.left()) {
-				// The work has been told already.
+				// The work has been told to end. What it takes back it takes back under the lease.
 				over.Stop()
-				return fmt.Errorf("%w: it was renewed too late", ErrLost)
+				lose(fmt.Errorf("%w: it was renewed too late", ErrLost))
 			}
 			next = time.Until(l.ends) - l.opts.Lifetime + l.opts.Lifetime/renewals
 		case errors.Is(err, ErrLost):
