@@ -50,7 +50,8 @@ func (o *Origin) inheritsFrom(labels map[string]string) bool {
 	return host != "" && o.inherits[labels[LabelContainer]] == host
 }
 
-// inheritedRows are those of the host directories whose containers this one inherits.
+// inheritedRows are those of the host directories whose containers this one inherits, and
+// the leases there.
 func (m *machine) inheritedRows(ctx context.Context, lister runtime.Lister) ([]types.ContainerSummary, error) {
 	var hosts []string
 	for _, from := range m.inherited {
@@ -64,7 +65,8 @@ func (m *machine) inheritedRows(ctx context.Context, lister runtime.Lister) ([]t
 			return nil, err
 		}
 		for _, row := range found {
-			if row.Labels[LabelRole] == "" && m.origin.inheritsFrom(row.Labels) {
+			// Who works there for another address is heeded here too.
+			if row.Labels[LabelRole] == RoleLease || row.Labels[LabelRole] == "" && m.origin.inheritsFrom(row.Labels) {
 				rows = append(rows, row)
 			}
 		}
@@ -95,8 +97,12 @@ func (d *decision) inherits() bool {
 	return from != "" && d.main != nil && d.main.Labels[LabelHost] == from
 }
 
-// decideInheritance replaces what another host directory deployed.
+// decideInheritance replaces what another host directory deployed. An update that was
+// interrupted there is taken back first: its names are those that this one needs.
 func (d *decision) decideInheritance() {
+	if d.old != nil {
+		d.takeBackUpdate()
+	}
 	d.kind = Replace
 	d.files = sortedKeys(d.desired.ConfigFiles)
 	d.causes = append(d.causes, cause("", "it comes from host %s, on the same machine, and its labels say so", d.opts.Inherits[d.key]))

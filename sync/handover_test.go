@@ -317,6 +317,44 @@ func TestAKillDuringARenameLosesNothing(t *testing.T) {
 	}
 }
 
+// An update that was killed at any call before the directory is renamed is in nobody's way.
+func TestARenameAfterAKillTakesTheInterruptedUpdateBack(t *testing.T) {
+	t.Parallel()
+	run := func(k int, late bool) int {
+		w, r := newMortalWorld(t)
+		defer w.close()
+		w.commit(map[string]string{hostA: stack("1", "1")}, "start")
+		w.cycle()
+		volume := w.volume("db")
+		w.commit(map[string]string{hostA: stack("2", "1")}, "an update that is killed")
+		r.set(k, late)
+		w.syncer.Once(t.Context())
+		calls := r.made()
+		r.set(0, false)
+		w.open(w.remote.String())
+		w.wait(time.Hour)
+		w.rename(map[string]string{hostB: stack("2", "1")}, "rename"+allow)
+		for range 3 {
+			w.syncer.Once(t.Context())
+			w.wait(time.Hour)
+		}
+		w.once()
+		w.belongs(map[string]string{"web": "bb", "db": "bb"})
+		w.runs("web", "web:2")
+		if got := w.volume("db"); got != volume {
+			t.Errorf("the volume is %s, want %s", got, volume)
+		}
+		w.recorded("bb")
+		return calls
+	}
+	total := run(0, false)
+	for k := 1; k <= total; k += 3 {
+		if run(k, k%2 == 1); t.Failed() {
+			t.Fatalf("killed at call %d of %d", k, total)
+		}
+	}
+}
+
 func TestARenameInADaemon(t *testing.T) {
 	t.Parallel()
 	w := newStack(t, func(o *sync.Options) { o.Now = time.Now })
