@@ -53,7 +53,10 @@ func (o PlanOptions) guardRemovals(decisions []*decision) []string {
 	case TooManyRemovals(o.PruneLimit, leaving, len(deployed)):
 		why, kept = RemovalsText(leaving, len(deployed)), o.withoutMoves(deployed)
 		// The others were judged already, against what was deployed before they were held back.
-		removals = slices.DeleteFunc(removals, func(d *decision) bool { return slices.Contains(first, d.key) })
+		// A record that others may have written says nothing of that.
+		if !o.Unconfirmed {
+			removals = slices.DeleteFunc(removals, func(d *decision) bool { return slices.Contains(first, d.key) })
+		}
 	}
 	if why != "" {
 		for _, d := range removals {
