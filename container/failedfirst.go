@@ -14,7 +14,7 @@ type takenBack struct {
 }
 
 func (t *takenBack) Error() string {
-	return fmt.Sprintf("taken back with %s, which it is updated together with, since one hands on what the other needs: %v", t.container, t.err)
+	return fmt.Sprintf("not updated without %s, since one hands on what the other needs: %v", t.container, t.err)
 }
 
 // Unwrap returns why the other one failed.

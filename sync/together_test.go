@@ -33,8 +33,8 @@ func TestWhatWasTakenBackTogetherIsTriedAgainTogether(t *testing.T) {
 	for _, pause := range []time.Duration{10 * time.Second, 20 * time.Second} {
 		w.watched.Reset()
 		r := w.fail()
-		if text := fmt.Sprint(problems(r)...); !strings.Contains(text, "p1: taken back with q0") || !strings.Contains(text, "r1: taken back with q0") {
-			t.Errorf("problems %q do not name those that were taken back with q0", text)
+		if text := fmt.Sprint(problems(r)...); !strings.Contains(text, "p1: not updated without q0") || !strings.Contains(text, "r1: not updated without q0") {
+			t.Errorf("problems %q do not name those that wait for q0", text)
 		}
 		for waited := time.Duration(0); waited < pause; waited += 5 * time.Second {
 			w.watched.Reset()
