@@ -60,7 +60,14 @@ func (c *cycle) stay(ctx context.Context, h *HostResult, opts container.CheckOpt
 // leaveOthers takes back what stay has said on hosts that this daemon does not manage any
 // more.
 func (c *cycle) leaveOthers(ctx context.Context) {
+	if c.result.Err != nil {
+		// What it manages is not known.
+		return
+	}
 	managed := map[string]bool{}
+	for _, name := range c.result.Invalid {
+		managed[name] = true
+	}
 	for _, h := range c.hosts {
 		managed[h.Name] = !h.Gone
 	}

@@ -42,6 +42,23 @@ func TestADaemonSaysThatItManagesAHostUntilItEnds(t *testing.T) {
 	}
 }
 
+func TestAHostThatDoesNotValidateIsStillManaged(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(o *sync.Options) { o.Now = time.Now })
+	w.commit(map[string]string{web1: web("app:1")}, "One")
+	w.cycle()
+	w.open(w.repo.Dir)
+	defer w.daemon(20 * time.Millisecond)()
+	eventually(t, "the daemon says that it manages the host", func() bool { return len(w.idlers()) == 1 })
+	for _, image := range []string{"db:1", "db:2"} {
+		w.commit(map[string]string{web1: "containers: {web: {imag: x}}\n", db1: database(image)}, "A typo, and "+image)
+		eventually(t, "the other host follows to "+image, func() bool { return w.machine.Containers()["db"].Image == image })
+	}
+	if got := w.idlers(); len(got) == 0 {
+		t.Error("a typo took back that the daemon manages the host")
+	}
+}
+
 // Somebody else with a copy of all that the repo has, its history included, cannot be told
 // from the repo that moved: as long as a daemon of that one is there, nothing is taken over.
 func TestNothingIsTakenOverWhileTheRepoHasADaemonElsewhere(t *testing.T) {
