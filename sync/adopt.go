@@ -72,6 +72,9 @@ func (s *Syncer) Adopt(ctx context.Context, opts AdoptOptions) ([]Adopted, error
 			}
 		}
 	}
+	for _, name := range c.result.Invalid {
+		errs = append(errs, fmt.Errorf("host %s: nothing was adopted, since its files do not validate", name))
+	}
 	if len(found) == 0 {
 		errs = append(errs, nothingToAdopt(opts.From[0], others))
 		return nil, errors.Join(errs...)

@@ -32,6 +32,8 @@ const (
 	// identityLook bounds how long hosts are asked which identity their containers carry:
 	// the first cycle of a new state branch waits for that.
 	identityLook = 3 * time.Second
+	// identityTimeout bounds how long the first deployment waits for the state branch.
+	identityTimeout = 15 * time.Second
 	// identityPause is how long a state branch that could not be written is left alone.
 	identityPause = 10 * time.Minute
 )
@@ -98,7 +100,7 @@ func (c *cycle) makeIdentity(ctx context.Context, branch, host string, found tru
 		When: c.opts.Now(), Source: string(c.result.Commit.Hash), Result: state.Success,
 		Subject: "Identify the repo as " + proposed.ID[:12],
 	}
-	ctx, cancel := context.WithTimeout(ctx, recordTimeout)
+	ctx, cancel := context.WithTimeout(ctx, identityTimeout)
 	defer cancel()
 	written, err := c.state.Identify(ctx, host, proposed.ID, entry)
 	log := zerolog.Ctx(ctx)

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	stdsync "sync"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -88,6 +89,10 @@ type ancestry struct {
 	known map[gitrepo.Hash]bool
 }
 
+// historyTimeout bounds how long a host's check waits for the history of the branch: a
+// forge that hangs is no trouble of the host.
+const historyTimeout = 15 * time.Second
+
 var commitForm = regexp.MustCompile(`^[0-9a-f]{40}$`)
 
 // notBuiltOn says why the deployed commit is not built on all of these; empty when it is.
@@ -95,6 +100,8 @@ func (c *cycle) notBuiltOn(ctx context.Context, commits []string) string {
 	if c.result.Commit == nil {
 		return "a directory was read instead of the branch, whose history says where it came from"
 	}
+	ctx, cancel := context.WithTimeout(ctx, historyTimeout)
+	defer cancel()
 	for _, commit := range commits {
 		if !commitForm.MatchString(commit) {
 			return "it does not say which commit it came from"
@@ -104,7 +111,7 @@ func (c *cycle) notBuiltOn(ctx context.Context, commits []string) string {
 			return fmt.Sprintf("the history of branch %s could not be read: %v", c.opts.Branch, err)
 		}
 		if !built {
-			return fmt.Sprintf("commit %s, which it came from, is not in the history of branch %s", gitrepo.Hash(commit).Short(), c.opts.Branch)
+			return fmt.Sprintf("commit %s, which it came from, is not in the history of branch %s, as far as that can be read", gitrepo.Hash(commit).Short(), c.opts.Branch)
 		}
 	}
 	return ""
