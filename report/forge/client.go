@@ -76,7 +76,12 @@ func (c *Client) Status(ctx context.Context, status Status) error {
 	case now.steady() == say.steady():
 		return nil
 	}
-	return c.wrap(doing, c.provider.post(ctx, status, say))
+	posted := c.provider.post(ctx, status, say)
+	if posted != nil && errors.Is(err, errNotFound) {
+		// Gitea 1.26 answers 500 to a status for a commit that it does not have.
+		return c.wrap(doing, err)
+	}
+	return c.wrap(doing, posted)
 }
 
 // Deployment keeps a record at the forge of a commit's deployment to an environment. It is

@@ -3,6 +3,7 @@ package forge_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -107,6 +108,22 @@ func TestATokenThatMayNotLookMayStillPost(t *testing.T) {
 			if err := newClient(t, p.kind, server.URL).Status(t.Context(), deployed()); err != nil {
 				t.Errorf("%d: %v", status, err)
 			}
+		}
+	})
+}
+
+func TestACommitThatIsNotThereIsRefusedWhateverThePostAnswers(t *testing.T) {
+	each(t, func(t *testing.T, p protocol) {
+		if p.kind == forge.Bitbucket {
+			// Its 404 says that the commit has no such status.
+			return
+		}
+		server := newForge(t,
+			exchange{ask: p.list, status: http.StatusNotFound, answer: `{"message": "no"}`},
+			exchange{ask: p.create, body: p.body, status: http.StatusInternalServerError, answer: `{"message": "object does not exist"}`},
+		)
+		if err := newClient(t, p.kind, server.URL).Status(t.Context(), deployed()); !errors.Is(err, forge.ErrRefused) {
+			t.Errorf("got %v, want %v", err, forge.ErrRefused)
 		}
 	})
 }
