@@ -7,7 +7,7 @@ import (
 )
 
 // An update that hands something on, and that was interrupted, is taken back as a whole and
-// begun anew: going on with a part of it would leave nothing to go back to when another
+// begun again: going on with a part of it would leave nothing to go back to when another
 // part fails.
 
 // takeBackTogether takes interrupted updates back that belong together.

@@ -159,7 +159,7 @@ func (p *phases) takeNames(early map[string]*decision) {
 	}
 }
 
-// follows says whether the container is created anew after the owner of a namespace that it
+// follows says whether the container is recreated after the owner of a namespace that it
 // shares, which the engine looks up by its name when the container is created.
 func (d *decision) follows(group []*decision) bool {
 	return d.creates() && slices.ContainsFunc(group, func(owner *decision) bool {
