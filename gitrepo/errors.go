@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/url"
 	"strings"
 
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/format/pktline"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
 	"github.com/go-git/go-git/v5/plumbing/transport"
 
@@ -39,9 +42,22 @@ var (
 	ErrTooLarge = errors.New("too large")
 	// ErrMalformed means that a commit cannot be read as its signature would have it.
 	ErrMalformed = errors.New("the commit is malformed")
+	// ErrSetup means that time does not heal it: somebody must change the settings of
+	// gitsync, of the machine or of the server. Errors of other classes may be of this one
+	// too.
+	ErrSetup = errors.New("the settings do not fit")
 	// ErrLocked means that another process uses the store.
 	ErrLocked = errors.New("the data directory is in use")
 )
+
+// operatorError is an error of the class [ErrSetup], in its own words.
+type operatorError struct{ error }
+
+// Is says that it is of the class.
+func (operatorError) Is(target error) bool { return target == ErrSetup }
+
+// Unwrap returns the error with its other classes.
+func (e operatorError) Unwrap() error { return e.error }
 
 // classify gives an error of a transport its class, and words for an operator.
 func (r *Remote) classify(ctx context.Context, err error) error {
@@ -51,15 +67,22 @@ func (r *Remote) classify(ctx context.Context, err error) error {
 	if cause := ctx.Err(); cause != nil {
 		return fmt.Errorf("%w: %w", ErrUnreachable, cause)
 	}
+	// The library's own wrapper does not say what it wraps.
+	var wrapped *plumbing.UnexpectedError
+	if errors.As(err, &wrapped) {
+		err = wrapped.Err
+	}
 	var unexpected *packp.ErrUnexpectedData
 	var broken *panics.Error
 	switch {
+	case errors.Is(err, ErrUnreachable), errors.Is(err, ErrAuth), errors.Is(err, ErrSetup):
+		return ours(err)
 	case errors.Is(err, ErrRaceLost), errors.Is(err, ErrTooLarge), errors.As(err, &broken):
 		return err
 	case errors.Is(err, transport.ErrEmptyRemoteRepository):
 		return fmt.Errorf("%w: push a first commit with hosts/<host>/containers.yaml", ErrEmptyRemote)
 	case errors.Is(err, transport.ErrAuthenticationRequired):
-		return fmt.Errorf("%w: it asks for credentials: set --git-token-file or $GITSYNC_GIT_TOKEN, and check that the token has not expired", ErrAuth)
+		return fmt.Errorf("%w: it asks for credentials: set --git-token-file or $GITSYNC_GIT_TOKEN (%s)", ErrAuth, notUsed)
 	case errors.Is(err, transport.ErrAuthorizationFailed):
 		return fmt.Errorf("%w: it refuses these credentials: the token needs to read the repo, and to write the state branch", ErrAuth)
 	case errors.Is(err, transport.ErrRepositoryNotFound) && r.path != "":
@@ -70,12 +93,26 @@ func (r *Remote) classify(ctx context.Context, err error) error {
 		return fmt.Errorf("%w: %w", ErrHostKey, err)
 	case errors.Is(err, ssh.ErrAuth):
 		return fmt.Errorf("%w: %w", ErrAuth, err)
+	case errors.Is(err, ssh.ErrConfig):
+		return operatorError{err}
+	case errors.Is(err, pktline.ErrInvalidPktLen):
+		return operatorError{fmt.Errorf("%w: what answers at %s is no Git server: check the repo's URL", ErrUnreachable, r)}
 	case errors.As(err, &unexpected) && strings.Contains(string(unexpected.Data), "object-format=sha256"):
-		return errors.New("the repo uses SHA-256 object names, which gitsync cannot read: convert it, or mirror it to a SHA-1 repo")
+		return operatorError{errors.New("the repo uses SHA-256 object names, which gitsync cannot read: convert it, or mirror it to a SHA-1 repo")}
 	case isNetwork(err):
 		return fmt.Errorf("%w: %s", ErrUnreachable, r.redact(err.Error()))
 	}
 	return errors.New(r.redact(err.Error()))
+}
+
+// ours is an error with the words of this package, without what the HTTP client puts before
+// them: the address, which was said already.
+func ours(err error) error {
+	var request *url.Error
+	if errors.As(err, &request) {
+		return request.Err
+	}
+	return err
 }
 
 // isNetwork says whether an error is one of the connection.

@@ -198,9 +198,9 @@ func checkNames(tree *object.Tree) error {
 	for _, e := range tree.Entries {
 		switch {
 		case e.Name == "" || e.Name == "." || e.Name == ".." || strings.Contains(e.Name, "/"):
-			return fmt.Errorf("the repo is broken: directory %s holds %q, which is no name: git fsck tells more", tree.Hash, short(e.Name))
+			return operatorError{fmt.Errorf("the repo is broken: directory %s holds %q, which no file can be called: git fsck says more; push a commit without it", tree.Hash, short(e.Name))}
 		case seen[e.Name]:
-			return fmt.Errorf("the repo is broken: directory %s holds %q twice: git fsck tells more", tree.Hash, short(e.Name))
+			return operatorError{fmt.Errorf("the repo is broken: directory %s holds %q twice: git fsck says more; push a commit without it", tree.Hash, short(e.Name))}
 		}
 		seen[e.Name] = true
 	}

@@ -1,6 +1,7 @@
 package gitrepo
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -8,9 +9,11 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
+	stdsync "sync"
 	"time"
+
+	"github.com/gitsync/gitsync/internal/follow"
 )
 
 const (
@@ -22,23 +25,65 @@ const (
 	maxPack = 1 << 30
 )
 
-// newHTTPClient returns a client with bounds, which trusts further authorities.
-func newHTTPClient(home *url.URL, caFile string) (*http.Client, error) {
+// newHTTPClient returns a client with bounds, which logs in to home alone, and trusts
+// further authorities. Both follow their files.
+func newHTTPClient(home *url.URL, credentials *credentials, caFile string) (*http.Client, error) {
+	b := &bounded{home: home, credentials: credentials}
+	if caFile != "" {
+		var err error
+		if b.authorities, err = follow.Open(caFile, func(data []byte) (*x509.CertPool, error) { return readAuthorities(caFile, data) }, follow.Options{}); err != nil {
+			return nil, fmt.Errorf("read the certificate authorities: %w", err)
+		}
+	}
+	b.wire(context.Background())
+	return &http.Client{Transport: b}, nil
+}
+
+// readAuthorities adds those of a file to the system's.
+func readAuthorities(name string, pem []byte) (*x509.CertPool, error) {
 	roots, err := x509.SystemCertPool()
 	if err != nil {
 		roots = x509.NewCertPool()
 	}
-	if caFile != "" {
-		pem, err := os.ReadFile(caFile)
-		if err != nil {
-			return nil, fmt.Errorf("read the certificate authorities: %w", err)
-		}
-		if !roots.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("read the certificate authorities: %s holds no PEM certificate", caFile)
-		}
+	if !roots.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s holds no PEM certificate", name)
 	}
-	return &http.Client{Transport: &bounded{&http.Transport{
-		Proxy:                  http.ProxyFromEnvironment,
+	return roots, nil
+}
+
+// bounded limits the size of answers, since the library reads them whole, logs in, and says
+// what is wrong with answers that are none of Git's.
+type bounded struct {
+	home        *url.URL
+	credentials *credentials
+	// authorities are nil where only those of the system are trusted.
+	authorities *follow.File[*x509.CertPool]
+
+	mu stdsync.Mutex
+	// current is for requests from now on; it trusts roots.
+	current *http.Transport
+	roots   *x509.CertPool
+}
+
+// wire returns what carries requests: another one when other authorities are trusted than
+// before.
+func (b *bounded) wire(ctx context.Context) *http.Transport {
+	var roots *x509.CertPool
+	if b.authorities != nil {
+		roots = b.authorities.Current(ctx)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.current != nil && b.roots == roots {
+		return b.current
+	}
+	if b.current != nil {
+		b.current.CloseIdleConnections()
+	}
+	b.roots = roots
+	b.current = &http.Transport{
+		Proxy:                  proxyFromEnvironment(),
+		OnProxyConnectResponse: onProxyAnswer,
 		DialContext:            (&net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
 		TLSClientConfig:        &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout:    30 * time.Second,
@@ -47,24 +92,42 @@ func newHTTPClient(home *url.URL, caFile string) (*http.Client, error) {
 		MaxIdleConnsPerHost:    2,
 		MaxResponseHeaderBytes: 1 << 20,
 		ForceAttemptHTTP2:      true,
-	}, home}}, nil
-}
-
-// bounded limits the size of answers: the library reads them whole.
-type bounded struct {
-	*http.Transport
-	home *url.URL
-}
-
-// RoundTrip implements http.RoundTripper.
-func (b *bounded) RoundTrip(request *http.Request) (*http.Response, error) {
-	// The library gives its credentials to whoever a redirect led to before.
-	if request.URL.Host != b.home.Host || request.URL.Scheme != b.home.Scheme {
-		request = request.Clone(request.Context())
-		request.Header.Del("Authorization")
 	}
-	response, err := b.Transport.RoundTrip(request)
+	return b.current
+}
+
+// CloseIdleConnections is what http.Client calls.
+func (b *bounded) CloseIdleConnections() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.current.CloseIdleConnections()
+}
+
+// isHome says whether an address is at the server that the credentials are for.
+func (b *bounded) isHome(u *url.URL) bool {
+	return u.Host == b.home.Host && u.Scheme == b.home.Scheme
+}
+
+// RoundTrip implements http.RoundTripper, but that it returns an error for an answer which
+// is none of Git's.
+func (b *bounded) RoundTrip(request *http.Request) (*http.Response, error) {
+	ctx := request.Context()
+	request = request.Clone(ctx)
+	// Credentials are for nobody that a redirect leads to.
+	request.Header.Del("Authorization")
+	login := ""
+	if b.isHome(request.URL) {
+		login = b.credentials.current(ctx)
+	}
+	response, err := b.send(request, login)
+	if err == nil && response.StatusCode == http.StatusUnauthorized && login != "" {
+		response, err = b.sendAgain(request, response, login)
+	}
 	if err != nil {
+		return nil, err
+	}
+	if err := b.refusal(request, response); err != nil {
+		_ = response.Body.Close()
 		return nil, err
 	}
 	limit := int64(maxAnswer)
@@ -75,6 +138,42 @@ func (b *bounded) RoundTrip(request *http.Request) (*http.Response, error) {
 	}
 	response.Body = &limited{ReadCloser: response.Body, left: limit}
 	return response, nil
+}
+
+func (b *bounded) send(request *http.Request, login string) (*http.Response, error) {
+	if login != "" {
+		request.Header.Set("Authorization", login)
+	}
+	response, err := b.wire(request.Context()).RoundTrip(request)
+	if certificate := untrusted(err); certificate != nil {
+		return nil, certificate
+	}
+	return response, err
+}
+
+// sendAgain answers a refusal with the token that the file holds by now, if that is another
+// one, and the request can be sent twice.
+func (b *bounded) sendAgain(request *http.Request, refused *http.Response, login string) (*http.Response, error) {
+	again := request.Clone(request.Context())
+	if request.Body != nil && request.Body != http.NoBody {
+		if request.GetBody == nil {
+			return refused, nil
+		}
+		body, err := request.GetBody()
+		if err != nil {
+			return refused, nil //nolint:nilerr // the refusal says more
+		}
+		again.Body = body
+	}
+	renewed := b.credentials.renewed(request.Context(), login)
+	if renewed == "" {
+		if again.Body != nil {
+			_ = again.Body.Close()
+		}
+		return refused, nil
+	}
+	_ = refused.Body.Close()
+	return b.send(again, renewed)
 }
 
 // limited fails, rather than ends, when there is more than allowed.

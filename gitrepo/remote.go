@@ -29,11 +29,16 @@ const (
 // Auth says how to log in to a remote. It is used for that remote only. The zero
 // value means no credentials.
 type Auth struct {
-	// Username and Password are for http(s); a token is a password. Those in the
-	// URL come first.
+	// Username and Password are for http(s); a token is a password. Those in the URL count
+	// where these are empty. Without any user it is git.
 	Username, Password string
+	// PasswordOrigin says where Password is from, for errors: $GITSYNC_GIT_TOKEN.
+	PasswordOrigin string
+	// PasswordFile holds the password, in one line, and counts before Password. It is read
+	// again when it changes, and when the remote refuses what it held.
+	PasswordFile string
 	// CAFile holds certificate authorities, in PEM form, to trust besides the
-	// system's.
+	// system's. It is read again when it changes.
 	CAFile string
 	// SSH is for ssh remotes. The user is git where neither the address nor the
 	// ssh_config says one, and a host is never trusted on first use.
@@ -45,15 +50,15 @@ type Remote struct {
 	// shown is the URL without credentials, identity what stays the same however
 	// the repo is reached.
 	shown, identity string
-	secrets         []string
 
 	// path is set for local repos.
 	path string
-	// http is set for http(s) remotes, with endpoint and auth.
-	http     transport.Transport
-	endpoint *transport.Endpoint
-	auth     transport.AuthMethod
-	idle     func()
+	// http is set for http(s) remotes, with endpoint and credentials, which the client
+	// sends.
+	http        transport.Transport
+	endpoint    *transport.Endpoint
+	credentials *credentials
+	idle        func()
 	// ssh is set for SSH remotes.
 	ssh        *ssh.Config
 	sshOptions ssh.Options
@@ -108,14 +113,13 @@ func newLocal(path string) (*Remote, error) {
 }
 
 func newHTTP(u *url.URL, auth Auth) (*Remote, error) {
-	username, password := auth.Username, auth.Password
-	if u.User != nil {
-		username = u.User.Username()
-		password, _ = u.User.Password()
+	credentials, err := newCredentials(u.User, auth)
+	if err != nil {
+		return nil, fmt.Errorf("read the token: %w", err)
 	}
 	plain := *u
 	plain.User = nil
-	client, err := newHTTPClient(&plain, auth.CAFile)
+	client, err := newHTTPClient(&plain, credentials, auth.CAFile)
 	if err != nil {
 		return nil, err
 	}
@@ -123,15 +127,10 @@ func newHTTP(u *url.URL, auth Auth) (*Remote, error) {
 	if err != nil {
 		return nil, fmt.Errorf("repo address %s cannot be read", Redact(u.String()))
 	}
-	r := &Remote{
+	return &Remote{
 		shown: Redact(u.String()), identity: identity(u.Host, u.Path),
-		http: githttp.NewClientWithOptions(client, nil), endpoint: endpoint, idle: client.CloseIdleConnections,
-	}
-	if username != "" || password != "" {
-		r.auth = &githttp.BasicAuth{Username: username, Password: password}
-		r.secrets = secretsOf(username, password)
-	}
-	return r, nil
+		http: githttp.NewClientWithOptions(client, nil), endpoint: endpoint, credentials: credentials, idle: client.CloseIdleConnections,
+	}, nil
 }
 
 func newSSH(user, host string, port int, path string, auth Auth) *Remote {
@@ -170,8 +169,10 @@ func (r *Remote) Close() error {
 // redact takes credentials out of a text, which may hold what a server said: it ends up
 // on one line, without control characters.
 func (r *Remote) redact(text string) string {
-	for _, secret := range r.secrets {
-		text = strings.ReplaceAll(text, secret, redacted)
+	if r.credentials != nil {
+		for _, secret := range r.credentials.secrets() {
+			text = strings.ReplaceAll(text, secret, redacted)
+		}
 	}
 	return printable(text)
 }
@@ -179,7 +180,7 @@ func (r *Remote) redact(text string) string {
 // uploadPack opens a session that fetches. It ends with the context.
 func (r *Remote) uploadPack(ctx context.Context) (transport.UploadPackSession, error) {
 	if r.http != nil {
-		return r.http.NewUploadPackSession(r.ownEndpoint(), r.auth)
+		return r.http.NewUploadPackSession(r.ownEndpoint(), nil)
 	}
 	return r.openStream(ctx, "upload-pack")
 }
@@ -187,7 +188,7 @@ func (r *Remote) uploadPack(ctx context.Context) (transport.UploadPackSession, e
 // receivePack opens a session that pushes. It ends with the context.
 func (r *Remote) receivePack(ctx context.Context) (transport.ReceivePackSession, error) {
 	if r.http != nil {
-		return r.http.NewReceivePackSession(r.ownEndpoint(), r.auth)
+		return r.http.NewReceivePackSession(r.ownEndpoint(), nil)
 	}
 	return r.openStream(ctx, "receive-pack")
 }

@@ -2,12 +2,14 @@ package gitrepo
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	stdsync "sync"
 	"time"
@@ -36,6 +38,8 @@ type process struct {
 // seconds for a silent error output.
 type streamSession struct {
 	*process
+	// dir is the directory of the repo.
+	dir     string
 	receive bool
 	refs    *packp.AdvRefs
 	stop    func() bool
@@ -59,7 +63,7 @@ func (r *Remote) openStream(ctx context.Context, service string) (*streamSession
 	if err != nil {
 		return nil, err
 	}
-	s := &streamSession{process: p, receive: service == "receive-pack"}
+	s := &streamSession{process: p, dir: cmp.Or(r.path, r.sshPath), receive: service == "receive-pack"}
 	s.stop = context.AfterFunc(ctx, func() { _ = s.endOnce() })
 	return s, nil
 }
@@ -157,7 +161,7 @@ func (s *streamSession) explain(err error) error {
 	said := s.stderr.String()
 	switch {
 	case strings.Contains(said, "dubious ownership"):
-		return fmt.Errorf("git does not trust the directory, since another user owns it: git config --global --add safe.directory DIR, as the user that gitsync runs as")
+		return operatorError{fmt.Errorf("git does not trust the repo, since another user owns its directory: git config --global --add safe.directory '%s', as the user that gitsync runs as", distrusted(said, s.dir))}
 	case strings.Contains(said, "does not appear to be a git repository"),
 		strings.Contains(strings.ToLower(said), "not found"), strings.Contains(said, "not a git repository"):
 		return fmt.Errorf("%w: %s", transport.ErrRepositoryNotFound, said)
@@ -168,6 +172,17 @@ func (s *streamSession) explain(err error) error {
 	}
 	return err
 }
+
+// distrusted is the directory that git does not trust, as it says it: that of a server is
+// not the one in the address.
+func distrusted(said, dir string) string {
+	if m := dubious.FindStringSubmatch(said); m != nil {
+		return m[1]
+	}
+	return dir
+}
+
+var dubious = regexp.MustCompile(`dubious ownership in repository at '([^']+)'`)
 
 // UploadPack implements transport.UploadPackSession.
 func (s *streamSession) UploadPack(_ context.Context, request *packp.UploadPackRequest) (*packp.UploadPackResponse, error) {

@@ -30,7 +30,7 @@ func React(err error) Reaction {
 		return Retry
 	}
 	for _, target := range []error{
-		gitrepo.ErrAuth, gitrepo.ErrHostKey, gitrepo.ErrPushRefused, trust.ErrRewind, trust.ErrNoStateKey, ErrUnconfirmed,
+		gitrepo.ErrAuth, gitrepo.ErrHostKey, gitrepo.ErrPushRefused, gitrepo.ErrSetup, trust.ErrRewind, trust.ErrNoStateKey, ErrUnconfirmed,
 		container.ErrBlocked, container.ErrNotOurs, runtime.ErrNameInUse, runtime.ErrPortInUse,
 	} {
 		if errors.Is(err, target) {

@@ -26,7 +26,12 @@ func (c *cycle) report(ctx context.Context) {
 	if len(c.result.Busy) > 0 {
 		log.Debug().Strs("hosts", c.result.Busy).Msg("going on without hosts that are still at work")
 	}
-	if c.result.Err != nil {
+	switch err := c.result.Err; {
+	case err == nil:
+	case ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.Cause(ctx))):
+		// Whoever stops gitsync knows that they did.
+		log.Info().AnErr("because", err).Msg("interrupted: the next start goes on from here")
+	default:
 		log.Error().Err(c.result.Err).Str("reaction", string(React(c.result.Err))).Msg("cycle failed")
 	}
 }

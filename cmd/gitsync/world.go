@@ -30,18 +30,14 @@ func (s *settings) openRemote() (*gitrepo.Remote, error) {
 		return nil, withHint(errors.New("no repo given"), "set --repo URL or $GITSYNC_REPO")
 	}
 	auth := gitrepo.Auth{
-		Username: s.gitUsername, CAFile: s.gitCAFile, SSH: s.sshOptions(s.gitSSHKey, s.gitKnownHosts),
-		Password: os.Getenv("GITSYNC_GIT_TOKEN"),
+		Username: s.gitUsername, Password: strings.TrimSpace(os.Getenv("GITSYNC_GIT_TOKEN")), PasswordOrigin: "$GITSYNC_GIT_TOKEN", PasswordFile: s.gitTokenFile,
+		CAFile: s.gitCAFile, SSH: s.sshOptions(s.gitSSHKey, s.gitKnownHosts),
 	}
 	if s.gitTokenFile != "" {
-		token, err := os.ReadFile(s.gitTokenFile)
-		if err != nil {
+		// A remote that needs no token does not read it.
+		if _, err := os.Stat(s.gitTokenFile); err != nil {
 			return nil, fmt.Errorf("read the token: %w", err)
 		}
-		auth.Password = strings.TrimSpace(string(token))
-	}
-	if auth.Password != "" && auth.Username == "" {
-		auth.Username = "git"
 	}
 	return gitrepo.NewRemote(s.repo, auth)
 }

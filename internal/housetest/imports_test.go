@@ -30,6 +30,7 @@ var mayImport = map[string][]string{
 	"runtime/memory":      {"container/types", "registry", "runtime"},
 	"runtime/runtimetest": {"container/types", "runtime"},
 
+	"internal/follow":   {},
 	"internal/grace":    {},
 	"internal/panics":   {},
 	"internal/spelling": {},
@@ -43,7 +44,7 @@ var mayImport = map[string][]string{
 
 	"lease": {"container", "container/types", "runtime"},
 
-	"gitrepo":           {"host/ssh", "internal/panics"},
+	"gitrepo":           {"host/ssh", "internal/follow", "internal/panics", "internal/spelling"},
 	"gitrepo/signature": {},
 	"trust":             {"gitrepo", "gitrepo/signature"},
 	"policy":            {"container", "container/types", "internal/spelling"},
@@ -69,7 +70,7 @@ var mayImport = map[string][]string{
 		"container", "container/types", "examples", "runtime", "runtime/docker", "runtime/memory",
 	},
 	"cmd/gitsync": {
-		"container", "container/types", "examples", "gitrepo", "gitrepo/signature", "host", "host/direct", "host/ssh", "internal/demo", "layout", "lease", "pin", "policy",
+		"container", "container/types", "examples", "gitrepo", "gitrepo/signature", "host", "host/direct", "host/ssh", "internal/demo", "internal/follow", "internal/spelling", "layout", "lease", "pin", "policy",
 		"registry", "registry/dockerconfig", "report", "report/forge", "report/notify", "runtime", "runtime/docker", "runtime/memory", "secret", "secret/unlock", "server", "state", "sync", "trust",
 	},
 
