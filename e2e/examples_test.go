@@ -76,7 +76,7 @@ func exampleMachines(t *testing.T, shell *reader) map[string]*dockertest.Engine 
 		settings += fmt.Sprintf("Host %s\n  HostName %s\n  Port %d\n  User %s\n  IdentityFile %s\n", name, machine.Address, machine.Port, machine.User, key)
 	}
 	t.Cleanup(func() {
-		_ = os.RemoveAll("/tmp/gitsync-example/fleet")
+		_ = os.RemoveAll("/srv/gitsync-example/fleet")
 		lists, _ := filepath.Glob(filepath.Join(container.ManifestDir, "files-*"))
 		for _, list := range lists {
 			for name := range engines {

@@ -114,11 +114,7 @@ func TestLeastPrivilegeIsEnough(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("this test gives files to another user")
 	}
-	dir, err := os.MkdirTemp("", "gitsync-e2e-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	dir := hostDir(t)
 	data := filepath.Join(dir, "data")
 	for _, err := range []error{os.Chmod(dir, 0o755), os.Mkdir(data, 0o700), os.Chown(data, user, user)} {
 		if err != nil {

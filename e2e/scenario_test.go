@@ -62,12 +62,25 @@ var transports = map[string]func(t *testing.T, r *gittest.Repo) []string{
 
 func newScenario(t *testing.T, transport string) *scenario {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "gitsync-e2e-")
+	return newScenarioOn(t, transport, dockertest.Require(t), hostDir(t))
+}
+
+// hostDir returns a directory of the machine where the default profile allows config files:
+// below /srv, or in a home where that is not ours to write to.
+func hostDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/srv", "gitsync-e2e-")
 	if err != nil {
-		t.Fatal(err)
+		home, homeErr := os.UserHomeDir()
+		if homeErr != nil {
+			t.Fatal(err, homeErr)
+		}
+		if dir, err = os.MkdirTemp(home, "gitsync-e2e-"); err != nil {
+			t.Fatal(err)
+		}
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	return newScenarioOn(t, transport, dockertest.Require(t), dir)
+	return dir
 }
 
 // newScenarioOn is a scenario on any engine. Its trees may have more placeholders.

@@ -37,7 +37,7 @@ func TestTheExampleIsValidAndStaysOnThisMachine(t *testing.T) {
 				}
 			}
 			for path := range c.ConfigFiles {
-				if !strings.HasPrefix(path, "/tmp/gitsync-example/") {
+				if !strings.HasPrefix(path, "/srv/gitsync-example/") {
 					t.Errorf("container %s writes %s", name, path)
 				}
 			}

@@ -202,16 +202,13 @@ func (l *loaded) ownClashes(file string) Mistakes {
 	return clashes
 }
 
-// separate finds hosts that share a machine and want the same name, port or
+// separate finds valid hosts that share a machine and want the same name, port or
 // file there. The one that is later by name gets the mistakes; it becomes
 // invalid, and then claims nothing itself.
 func separate(hosts []*loaded, localDocker string) map[*loaded]Mistakes {
 	clashes := map[*loaded]Mistakes{}
 	machines := map[string]*claims{}
 	for _, l := range hosts {
-		if len(l.mistakes) > 0 {
-			continue
-		}
 		endpoint := l.reach.endpoint(l.name, localDocker)
 		if machines[endpoint] == nil {
 			machines[endpoint] = newClaims()

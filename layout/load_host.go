@@ -34,7 +34,9 @@ type loaded struct {
 	mistakes Mistakes
 	// warnings keep nothing from being deployed.
 	warnings Mistakes
-	merged   *Merged
+	// former are objections that are mistakes or warnings, by what is deployed.
+	former []former
+	merged *Merged
 	// decoder is the one of containers.yaml, as long as the host is loaded.
 	decoder *decoder
 	// bytes is how large its files are, and those of its groups.

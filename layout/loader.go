@@ -23,6 +23,10 @@ type Options struct {
 	// ExternalSecrets returns the names of the secrets that a host may use beside those of
 	// the repo; nil where there are none. A loader is always given the same ones.
 	ExternalSecrets func(host string) []string
+	// Deployed says whether a host has a config file at a path already, by a record that may
+	// decide something; nil where nothing is known. It turns an objection with a
+	// [Objection.Former] into a warning, and is asked at every load.
+	Deployed func(host, path string) bool
 }
 
 // Loader loads trees, and remembers what it parsed: a host whose tree hash is
@@ -94,7 +98,7 @@ func (l *Loader) Load(ctx context.Context, fsys fs.FS, opts Options) (*Repo, err
 	if !opts.Explain {
 		l.remember(hosts)
 	}
-	repo := assemble(hosts, opts.DockerHost, general)
+	repo := assemble(hosts, opts, general)
 	repo.Settings, repo.Names, repo.asked = settings, names, opts.Hosts
 	if len(opts.Hosts) == 0 {
 		if repo.Unnamed, err = l.unnamedGroups(s, hosts); err != nil {
@@ -113,7 +117,7 @@ func (t *totals) add(h *loaded) error {
 	const mistakeBytes = 256
 	t.containers += len(h.entries)
 	t.values += h.values
-	t.bytes += h.bytes + mistakeBytes*len(h.mistakes)
+	t.bytes += h.bytes + mistakeBytes*(len(h.mistakes)+len(h.former))
 	switch {
 	case t.containers > MaxRepoContainers:
 		return fmt.Errorf("load the repo: its hosts have more than %d containers in all: split the repo", MaxRepoContainers)
@@ -127,12 +131,20 @@ func (t *totals) add(h *loaded) error {
 
 // assemble makes the result of all hosts that were loaded. General mistakes are
 // those of every host.
-func assemble(hosts []*loaded, localDocker string, general Mistakes) *Repo {
+func assemble(hosts []*loaded, opts Options, general Mistakes) *Repo {
 	repo := &Repo{}
-	clashes := separate(hosts, localDocker)
+	own, valid := map[*loaded]Mistakes{}, make([]*loaded, 0, len(hosts))
 	for _, h := range hosts {
-		repo.Warnings = append(repo.Warnings, h.warnings...)
-		if mistakes := slices.Concat(general, h.mistakes, clashes[h].tidy()); len(mistakes) > 0 {
+		var warnings Mistakes
+		own[h], warnings = h.judged(opts.Deployed)
+		repo.Warnings = append(repo.Warnings, warnings...)
+		if len(own[h]) == 0 {
+			valid = append(valid, h)
+		}
+	}
+	clashes := separate(valid, opts.DockerHost)
+	for _, h := range hosts {
+		if mistakes := slices.Concat(general, own[h], clashes[h].tidy()); len(mistakes) > 0 {
 			invalid := InvalidHost{Name: h.name, Mistakes: mistakes}
 			for _, e := range h.entries {
 				invalid.Containers = append(invalid.Containers, e.config.Name)
@@ -140,7 +152,7 @@ func assemble(hosts []*loaded, localDocker string, general Mistakes) *Repo {
 			repo.Invalid = append(repo.Invalid, invalid)
 			continue
 		}
-		repo.Hosts = append(repo.Hosts, h.host(localDocker))
+		repo.Hosts = append(repo.Hosts, h.host(opts.DockerHost))
 	}
 	repo.Warnings = repo.Warnings.tidy()
 	return repo

@@ -3,6 +3,7 @@ package layout
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -25,10 +26,37 @@ type Objection struct {
 	Path string
 	// Message and Hint are those of the [Mistake].
 	Message, Hint string
+	// Former is the path of a config file that a host may keep where it is deployed already,
+	// as [Options.Deployed] says: then the objection is a warning. Empty for all others.
+	Former string
 }
 
-// objections asks the checks, and finds the places of what they object to. Beside mistakes
-// no more than what is written is told: what is missing may be there once they are
+// former is an objection that is a mistake, or a warning where its file is deployed already.
+type former struct {
+	path    string
+	mistake Mistake
+}
+
+// judged returns the mistakes of the host, with those about files that are not deployed
+// yet, and its warnings, with those about files that are.
+func (l *loaded) judged(deployed func(host, path string) bool) (mistakes, warnings Mistakes) {
+	if len(l.former) == 0 {
+		return l.mistakes, l.warnings
+	}
+	mistakes, warnings = slices.Clone(l.mistakes), slices.Clone(l.warnings)
+	for _, f := range l.former {
+		if deployed != nil && deployed(l.name, f.path) {
+			f.mistake.Message += "; it is deployed already, and stays until it leaves the repo"
+			warnings = append(warnings, f.mistake)
+		} else {
+			mistakes = append(mistakes, f.mistake)
+		}
+	}
+	return mistakes.tidy(), warnings
+}
+
+// objections asks the checks, and finds the places of what they object to. What a host may
+// keep is remembered for [loaded.judged]. Beside mistakes no more than what is written is told: what is missing may be there once they are
 // corrected.
 func (l *loaded) objections(checks []Check) Mistakes {
 	defer l.forgetNodes()
@@ -58,7 +86,12 @@ func (l *loaded) objections(checks []Check) Mistakes {
 				found = append(found, Mistake{File: path.Join(hostsDir, l.name, hostFile), Message: o.Message, Hint: o.Hint})
 				continue
 			}
-			found = append(found, at.mistake(file, o.Hint, fmt.Sprintf("container %s: %s", quoted(o.Container), o.Message)))
+			mistake := at.mistake(file, o.Hint, fmt.Sprintf("container %s: %s", quoted(o.Container), o.Message))
+			if o.Former != "" {
+				l.former = append(l.former, former{o.Former, mistake})
+				continue
+			}
+			found = append(found, mistake)
 		}
 	}
 	return found

@@ -99,6 +99,52 @@ hosts/web1/containers.yaml:3:15 image "NGINX" is no image reference: the name mu
 	}
 }
 
+func TestAnObjectionToADeployedFileIsAWarning(t *testing.T) {
+	loader := layout.NewLoader(func(_ string, containers container.ContainersState) []layout.Objection {
+		var found []layout.Objection
+		for path := range containers["web"].ConfigFiles {
+			found = append(found, layout.Objection{Container: "web", Path: "configFiles." + path, Message: "no", Hint: "line", Former: path})
+		}
+		return found
+	})
+	fsys := &counting{
+		FS: tree(map[string]string{
+			"hosts/web1/containers.yaml": "containers: {web: {image: nginx, configFiles: {/etc/a: a, /etc/b: b}}}",
+			"hosts/web2/containers.yaml": "containers: {web: {image: nginx, configFiles: {/etc/a: a}}}",
+			"hosts/web2/host.yaml":       "docker: {host: tcp://10.0.0.7:2375}",
+		}),
+		hashes: map[string]string{"hosts/web1": "1", "hosts/web2": "2"},
+	}
+	load := func(deployed map[string]bool) *layout.Repo {
+		t.Helper()
+		repo, err := loader.Load(t.Context(), fsys, layout.Options{Deployed: func(host, path string) bool { return deployed[host+path] }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return repo
+	}
+	// What is deployed changes without a change of the tree.
+	for _, c := range []struct {
+		deployed         map[string]bool
+		mistakes, warned int
+	}{
+		{nil, 3, 0},
+		{map[string]bool{"web1/etc/a": true}, 2, 1},
+		{map[string]bool{"web1/etc/a": true, "web1/etc/b": true, "web2/etc/a": true}, 0, 3},
+		{map[string]bool{"web2/etc/a": true}, 2, 1},
+	} {
+		repo := load(c.deployed)
+		if len(repo.Mistakes()) != c.mistakes || len(repo.Warnings) != c.warned || len(repo.Invalid)+len(repo.Hosts) != 2 {
+			t.Errorf("%v: got the mistakes\n%v\nand the warnings\n%v", c.deployed, repo.Mistakes(), repo.Warnings)
+		}
+		for _, w := range repo.Warnings {
+			if w.Hint != "line" || w.Line != 1 {
+				t.Errorf("got the warning %v, want the place and the hint", w)
+			}
+		}
+	}
+}
+
 func TestAHostFromMemoryIsStillObjectedTo(t *testing.T) {
 	asked := 0
 	loader := layout.NewLoader(func(string, container.ContainersState) []layout.Objection {

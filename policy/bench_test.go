@@ -17,8 +17,8 @@ func BenchmarkCheck(b *testing.B) {
 		all[name] = web(func(c *container.HostConfiguredContainer) {
 			c.Container.Config.Name = name
 			c.Container.Config.Ports = []types.PortMap{{Port: 80, HostPort: 10_000 + i}}
-			c.Container.Config.Mounts = []types.Mount{{Source: "data", Target: "/data"}, {Source: "/srv/web", Target: "/srv"}, {Source: "/etc/" + name + ".conf", Target: "/x"}}
-			c.ConfigFiles = map[string]string{"/etc/" + name + ".conf": "x", "/srv/web/other.conf": "x"}
+			c.Container.Config.Mounts = []types.Mount{{Source: "data", Target: "/data"}, {Source: "/srv/web", Target: "/srv"}, {Source: "/srv/" + name + ".conf", Target: "/x"}}
+			c.ConfigFiles = map[string]string{"/srv/" + name + ".conf": "x", "/srv/web/other.conf": "x"}
 		})
 	}
 	p := policy.Default()

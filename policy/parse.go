@@ -29,10 +29,12 @@ func Parse(data []byte, file string) (*Policy, error) {
 	if len(mistakes) > 0 {
 		return nil, mistakes
 	}
-	if extends {
-		blocks = append(Default().blocks, blocks...)
+	if !extends {
+		return &Policy{blocks: blocks}, nil
 	}
-	return &Policy{blocks}, nil
+	p := Default()
+	p.blocks = append(p.blocks, blocks...)
+	return p, nil
 }
 
 // parse returns what a file says, and whether that is beside the default profile.

@@ -14,6 +14,9 @@ import (
 type Policy struct {
 	// blocks are in the order of their weight, the weightiest last.
 	blocks []block
+	// earlier is what the default profile of earlier versions denied for config files; nil
+	// where the default profile is dropped.
+	earlier []block
 }
 
 // block is what is said about the hosts of one glob.
@@ -39,27 +42,35 @@ type entry struct {
 //go:embed default.yaml
 var defaultProfile []byte
 
+//go:embed earlier.yaml
+var earlierProfile []byte
+
 // DefaultProfile returns the default profile as a policy file.
 func DefaultProfile() []byte { return slices.Clone(defaultProfile) }
 
 // Default returns the default profile: it is in force where nothing else is said.
 func Default() *Policy {
-	blocks, _, mistakes := parse(defaultProfile, "the default profile")
+	blocks := parseBuiltin(defaultProfile, "the default profile")
+	for i := range blocks {
+		blocks[i].builtin = true
+	}
+	return &Policy{blocks, parseBuiltin(earlierProfile, "the default profile of earlier versions")}
+}
+
+func parseBuiltin(profile []byte, name string) []block {
+	blocks, _, mistakes := parse(profile, name)
 	if len(mistakes) > 0 {
 		// It is part of the binary, and tested.
 		panic(mistakes)
 	}
-	for i := range blocks {
-		blocks[i].builtin = true
-	}
-	return &Policy{blocks}
+	return blocks
 }
 
 // Check returns what is denied about the containers of a host, which are all that the
 // repo, or the record, has there: sorted by container, then in the order of the topics.
 // The key of a container is its name.
 func (p *Policy) Check(host string, containers container.ContainersState) []Violation {
-	blocks := p.of(host)
+	blocks, earlier := of(p.blocks, host), of(p.earlier, host)
 	own := map[string]bool{}
 	for _, c := range containers {
 		if c != nil {
@@ -76,7 +87,9 @@ func (p *Policy) Check(host string, containers container.ContainersState) []Viol
 			t := &topics[i]
 			for _, v := range t.values(s) {
 				if by, b := decide(blocks, t.key, v); by != nil && !by.entry.allow {
-					found = append(found, violation(host, key, t, v, by, b))
+					denied := violation(host, key, t, v, by, b)
+					denied.Former = t.former(earlier, v, by, b)
+					found = append(found, denied)
 				}
 			}
 		}
@@ -86,12 +99,12 @@ func (p *Policy) Check(host string, containers container.ContainersState) []Viol
 }
 
 // of returns the blocks that are about a host, the weightiest first.
-func (p *Policy) of(host string) []*block {
+func of(all []block, host string) []*block {
 	var blocks []*block
-	for i := range p.blocks {
+	for i := range all {
 		// A glob that is broken was refused.
-		if ok, _ := path.Match(p.blocks[i].hosts, host); ok {
-			blocks = append(blocks, &p.blocks[i])
+		if ok, _ := path.Match(all[i].hosts, host); ok {
+			blocks = append(blocks, &all[i])
 		}
 	}
 	slices.Reverse(blocks)

@@ -151,6 +151,10 @@ var attacks = []attack{
 	{"the engine's settings", file("/etc/docker/daemon.json"), "configFiles.deny", "configFiles./etc/docker/daemon.json", file("/etc/containerd/config.toml")},
 	{"gitsync's settings", file("/etc/gitsync/policy.yaml"), "configFiles.deny", "configFiles./etc/gitsync/policy.yaml", file("/var/lib/gitsync/x")},
 	{"a switch of the kernel", file("/proc/sys/kernel/core_pattern"), "configFiles.deny", "configFiles./proc/sys/kernel/core_pattern", file("/sys/kernel/uevent_helper")},
+	{"a script that a log-in runs", file("/etc/sysstat/sysstat"), "configFiles.deny", "configFiles./etc/sysstat/sysstat", file("/etc/gdb/gdbinit")},
+	{"a script that the kernel's modules are built by", file("/etc/dkms/framework.conf"), "configFiles.deny", "configFiles./etc/dkms/framework.conf", file("/etc/resolvconf/update.d/x")},
+	{"a program of all users", file("/opt/tool"), "configFiles.deny", "configFiles./opt/tool", file("/opt/other")},
+	{"a program that containers' networks are made by", file("/opt/cni/bin/bridge"), "configFiles.deny", "configFiles./opt/cni/bin/bridge", file("/opt/cni/bin/host-local")},
 	{"a crontab", file("/var/spool/cron/crontabs/root"), "configFiles.deny", "configFiles./var/spool/cron/crontabs/root", file("/var/spool/at/x")},
 }
 
@@ -209,16 +213,17 @@ func TestWhatPeopleUsuallyDoIsAllowedByDefault(t *testing.T) {
 		"a directory of its own":     mount("/srv/web/"),
 		"a directory of logs":        mount("/var/log", readOnly),
 		"a directory of a user":      mount("/home/bob/web"),
-		"a directory below /tmp":     mount("/tmp/gitsync-example/hello"),
+		"a directory below /tmp":     mount("/srv/gitsync-example/hello"),
 		"the clock":                  mount("/etc/localtime", readOnly),
 		"certificates":               mount("/etc/ssl/certs", readOnly),
 		"mounts of the host":         mount("/srv/data", func(m *types.Mount) { m.Propagation = "rslave" }),
 		"a low port":                 port(types.PortMap{Port: 80}),
-		"a config file":              file("/etc/web.conf"),
-		"a config file below /etc":   file("/etc/prometheus/prometheus.yml"),
+		"a config file":              file("/srv/web.conf"),
+		"a config file of a user":    file("/home/bob/web/web.conf"),
+		"a config file below /opt":   file("/opt/prometheus/prometheus.yml"),
 		"a config file, mounted": web(func(c *container.HostConfiguredContainer) {
-			c.ConfigFiles = map[string]string{"/etc/web.conf": "x"}
-			c.Container.Config.Mounts = []types.Mount{{Source: "/etc/web.conf", Target: "/etc/nginx/nginx.conf"}}
+			c.ConfigFiles = map[string]string{"/srv/web.conf": "x"}
+			c.Container.Config.Mounts = []types.Mount{{Source: "/srv/web.conf", Target: "/etc/nginx/nginx.conf"}}
 		}),
 		"another machine": web(func(c *container.HostConfiguredContainer) {
 			c.Host = host.Host{SSHConfig: &ssh.Config{Address: "10.0.0.7"}}
@@ -260,7 +265,7 @@ func TestAllViolationsAreToldAtOnce(t *testing.T) {
 		c.Container.Config.Privileged = true
 		c.Container.Config.CapAdd = []string{"SYS_ADMIN", "CHOWN", "BPF"}
 		c.Container.Config.Mounts = []types.Mount{{Source: "/etc"}, {Source: "/srv"}, {Source: "/root"}}
-		c.ConfigFiles = map[string]string{"/etc/passwd": "", "/etc/web.conf": ""}
+		c.ConfigFiles = map[string]string{"/etc/passwd": "", "/srv/web.conf": ""}
 	})
 	want := "privileged capAdd.deny capAdd.deny mounts.deny mounts.deny configFiles.deny"
 	if got := rules(check(policy.Default(), "web1", c)); got != want {

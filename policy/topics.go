@@ -81,7 +81,7 @@ var topics = []topic{
 	{key: "propagation", what: "a mount with propagation", values: propagationValues, read: readText},
 	{key: "volumes", what: "volume", values: volumeValues, read: readText},
 	{key: "ports", what: "published port", values: portValues, read: readPorts},
-	{key: "configFiles", what: "configFiles", paths: true, values: configFileValues, read: readPath},
+	{key: configFiles, what: configFiles, paths: true, values: configFileValues, read: readPath},
 	{key: "labels", what: "label", values: labelValues, read: readText},
 }
 
@@ -323,6 +323,9 @@ func readPorts(text string) (pattern, string, string) {
 	}
 	return p, "", ""
 }
+
+// configFiles is the topic whose places the default profile names one by one.
+const configFiles = "configFiles"
 
 func configFileValues(s subject) []value {
 	var all []value

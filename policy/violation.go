@@ -28,6 +28,10 @@ type Violation struct {
 	Allow string
 	// Hint says what to do, with Allow in it. It may be empty.
 	Hint string
+	// Former is the path of a config file that the default profile of earlier versions
+	// allowed: a host that has it already, by a record that is confirmed, may keep it. It is
+	// empty for all else.
+	Former string
 }
 
 // HostFile is the path of what host.yaml says.
@@ -56,7 +60,7 @@ func violation(host, name string, t *topic, v value, by *match, b *block) Violat
 	}
 	out := Violation{
 		Host: host, Container: name, Rule: rule, Path: v.path, Found: v.found,
-		Message: fmt.Sprintf("%s by %s (rule %s)", t.says(v, by), who, rule),
+		Message: fmt.Sprintf("%s by %s (rule %s)", t.says(v, by, b), who, rule),
 		Allow:   fmt.Sprintf("hosts: {%s: {%s: %s}}", host, t.key, t.allowing(v)),
 	}
 	if len(out.Allow) > maxSnippet || !utf8.ValidString(v.allow) {
@@ -65,6 +69,9 @@ func violation(host, name string, t *topic, v value, by *match, b *block) Violat
 		return out
 	}
 	out.Hint = "to allow it, put into the agent's policy.yaml: " + out.Allow
+	if t.key == configFiles {
+		out.Hint = "write it below /srv, or, " + out.Hint
+	}
 	if !b.builtin {
 		out.Hint = "change that rule in the agent's policy"
 		if b.hosts != host {
@@ -87,8 +94,37 @@ func (t *topic) allowing(v value) string {
 	return fmt.Sprintf("{allow: [%s]}", strconv.Quote(v.allow))
 }
 
+// former returns the path of [Violation.Former].
+func (t *topic) former(earlier []*block, v value, by *match, b *block) string {
+	if t.key != configFiles || !b.builtin || by.entry.text != "/" || len(earlier) == 0 {
+		return ""
+	}
+	if denied, _ := decide(earlier, t.key, v); denied != nil {
+		return ""
+	}
+	return v.found
+}
+
+// maxPlaces bounds how many places a message names.
+const maxPlaces = 8
+
+// places names what a block allows of a topic whose other values it denies; empty where
+// that is nothing, or too much for a line.
+func (b *block) places(key string) string {
+	var allowed []string
+	for _, e := range b.entries[key] {
+		if e.allow {
+			allowed = append(allowed, plain(e.text))
+		}
+	}
+	if len(allowed) == 0 || len(allowed) > maxPlaces {
+		return ""
+	}
+	return strings.Join(allowed, ", ")
+}
+
 // says tells what is denied about a value.
-func (t *topic) says(v value, by *match) string {
+func (t *topic) says(v value, by *match, b *block) string {
 	switch {
 	case t.form == verdict:
 		return t.key + " is not allowed"
@@ -96,6 +132,8 @@ func (t *topic) says(v value, by *match) string {
 		return fmt.Sprintf("image %s has no digest, which is not allowed", quoted(v.found))
 	case by.relation == holds:
 		return fmt.Sprintf("%s %s: it holds %s, which is not allowed", t.what, quoted(v.found), plain(by.entry.text))
+	case by.entry.text == "/" && t.paths && b.places(t.key) != "":
+		return fmt.Sprintf("%s %s: only what is below %s is allowed", t.what, quoted(v.found), b.places(t.key))
 	case by.relation == below && t.paths:
 		return fmt.Sprintf("%s %s: what is below %s is not allowed", t.what, quoted(v.found), plain(by.entry.text))
 	}

@@ -108,7 +108,7 @@ func TestAKillAtAnyCallToTheRuntimeOrToGit(t *testing.T) {
 		web1: web("nginx:1.26"), db1: "containers:\n  db:\n    image: postgres:16\n    update: {monitor: 1ms}\n  old:\n    image: a\n    update: {monitor: 1ms}\n",
 	}
 	after := map[string]string{
-		web1: web("nginx:1.27"), db1: "containers:\n  db:\n    image: postgres:16\n    update: {monitor: 1ms}\n    configFiles: {/etc/db.conf: new}\n",
+		web1: web("nginx:1.27"), db1: "containers:\n  db:\n    image: postgres:16\n    update: {monitor: 1ms}\n    configFiles: {/srv/db.conf: new}\n",
 	}
 	w, r := newMortalWorld(t)
 	w.commit(before, "start")
@@ -163,7 +163,7 @@ func (w *world) wantDeployed(commit string) {
 	if got := len(w.machine.Containers()); got != 2 {
 		w.t.Errorf("%d containers are there: %v", got, w.machine.Containers())
 	}
-	if file, _ := w.machine.HostFile("/etc/db.conf"); file.Content != "new" {
+	if file, _ := w.machine.HostFile("/srv/db.conf"); file.Content != "new" {
 		w.t.Errorf("the config file holds %q", file.Content)
 	}
 	for host, container := range map[string]string{"web1": "web", "db1": "db"} {

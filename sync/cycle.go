@@ -53,6 +53,9 @@ type cycle struct {
 	trees map[string]string
 	// identities are those of the repo, by the name of the state branch.
 	identities map[string]identity
+	// files are the config files of hosts by their confirmed records, as far as the policy
+	// asked for them.
+	files map[string]map[string]bool
 	// records are those of the hosts that others handle, where there is a roll-out.
 	records map[string]*state.Record
 }

@@ -45,7 +45,7 @@ func TestCommitsBecomeContainersAndADiary(t *testing.T) {
 
 func TestACycleWithNothingToDoLooksAndNoMore(t *testing.T) {
 	w := newWorld(t)
-	w.commit(map[string]string{web1: web("nginx:1.26") + "    configFiles: {/etc/web.conf: x}\n", db1: database("postgres:16")}, "start")
+	w.commit(map[string]string{web1: web("nginx:1.26") + "    configFiles: {/srv/web.conf: x}\n", db1: database("postgres:16")}, "start")
 	w.cycle()
 	w.cycle()
 	diary := len(w.diary())
@@ -67,19 +67,19 @@ func TestACycleWithNothingToDoLooksAndNoMore(t *testing.T) {
 
 func TestConfigFilesAreReadBackWhenDue(t *testing.T) {
 	w := newWorld(t)
-	w.commit(map[string]string{web1: web("nginx:1.26") + "    configFiles: {/etc/web.conf: wanted}\n"}, "start")
+	w.commit(map[string]string{web1: web("nginx:1.26") + "    configFiles: {/srv/web.conf: wanted}\n"}, "start")
 	w.cycle()
-	w.machine.WriteHostFile("/etc/web.conf", "by hand")
+	w.machine.WriteHostFile("/srv/web.conf", "by hand")
 	w.cycle()
-	if f, _ := w.machine.HostFile("/etc/web.conf"); f.Content != "by hand" {
+	if f, _ := w.machine.HostFile("/srv/web.conf"); f.Content != "by hand" {
 		t.Errorf("the file was looked at before it was due")
 	}
 	w.wait(6 * time.Minute)
 	w.cycle()
-	if f, _ := w.machine.HostFile("/etc/web.conf"); f.Content != "wanted" {
+	if f, _ := w.machine.HostFile("/srv/web.conf"); f.Content != "wanted" {
 		t.Errorf("file holds %q", f.Content)
 	}
-	if got, want := w.diary()[0], "Repair web1: restart web (config file /etc/web.conf differs on the host)"; got != want {
+	if got, want := w.diary()[0], "Repair web1: restart web (config file /srv/web.conf differs on the host)"; got != want {
 		t.Errorf("diary begins with %q, want %q", got, want)
 	}
 }

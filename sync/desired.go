@@ -18,7 +18,7 @@ func (s *Syncer) Desired(ctx context.Context) (*layout.Repo, error) {
 	if err := c.fetch(ctx); err != nil {
 		return nil, err
 	}
-	repo, err := c.loader.Load(ctx, c.tree, c.layoutOptions(c.opts.Hosts, true))
+	repo, err := c.loader.Load(ctx, c.tree, c.layoutOptions(ctx, c.opts.Hosts, true))
 	if err == nil {
 		err = repo.CheckMatched(nil)
 	}

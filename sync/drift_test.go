@@ -160,12 +160,12 @@ func TestAHostIsLookedAtCompletelyAtItsInterval(t *testing.T) {
 	w := newWorld(t, func(o *sync.Options) { o.Now = nil })
 	w.opts.DriftInterval = 300 * time.Millisecond
 	w.open(w.repo.Dir)
-	w.commit(map[string]string{web1: "containers:\n  web:\n    image: nginx:1.26\n    update: {monitor: 1ms}\n    configFiles: {/etc/web.conf: hello}\n"}, "start")
+	w.commit(map[string]string{web1: "containers:\n  web:\n    image: nginx:1.26\n    update: {monitor: 1ms}\n    configFiles: {/srv/web.conf: hello}\n"}, "start")
 	running(t, w)
 	eventually(t, "the commit is deployed and recorded", func() bool { return len(w.diary()) > 0 })
-	w.machine.WriteHostFile("/etc/web.conf", "other")
+	w.machine.WriteHostFile("/srv/web.conf", "other")
 	eventually(t, "the file is put right", func() bool {
-		f, _ := w.machine.HostFile("/etc/web.conf")
+		f, _ := w.machine.HostFile("/srv/web.conf")
 		return f.Content == "hello"
 	})
 }

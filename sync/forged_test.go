@@ -218,30 +218,30 @@ func TestAHostThatLeftIsCleanedWhenItsRecordIsOurs(t *testing.T) {
 }
 
 func TestAForgedRecordWritesNoFile(t *testing.T) {
-	const file = "containers:\n  web:\n    image: app:1\n    update: {monitor: 1ms}\n    configFiles: {/etc/web.conf: ours}\n"
+	const file = "containers:\n  web:\n    image: app:1\n    update: {monitor: 1ms}\n    configFiles: {/srv/web.conf: ours}\n"
 	w := newWorld(t)
 	w.commit(map[string]string{web1: web("app:1")}, "One")
 	w.cycle()
 	// A file of somebody else, and a record that says it is ours.
-	w.machine.WriteHostFile("/etc/web.conf", "theirs")
-	w.forgeText("web1", "    host:\n", "    configFiles:\n      /etc/web.conf: evil\n      /etc/cron.d/evil: evil\n    host:\n")
+	w.machine.WriteHostFile("/srv/web.conf", "theirs")
+	w.forgeText("web1", "    host:\n", "    configFiles:\n      /srv/web.conf: evil\n      /etc/cron.d/evil: evil\n    host:\n")
 	w.commit(map[string]string{web1: file}, "Two")
 	r := w.fail()
-	if f, _ := w.machine.HostFile("/etc/web.conf"); f.Content != "theirs" {
+	if f, _ := w.machine.HostFile("/srv/web.conf"); f.Content != "theirs" {
 		t.Errorf("the file holds %q: %v", f.Content, problems(r))
 	}
 	if _, there := w.machine.HostFile("/etc/cron.d/evil"); there {
 		t.Error("a forged file was written")
 	}
 	// Once it is ours a failed update puts back what was there, not what was forged.
-	w.machine.RemoveHostFile("/etc/web.conf")
+	w.machine.RemoveHostFile("/srv/web.conf")
 	w.wait(time.Hour)
 	w.cycle()
-	w.forgeText("web1", "/etc/web.conf: ours", "/etc/web.conf: evil")
+	w.forgeText("web1", "/srv/web.conf: ours", "/srv/web.conf: evil")
 	w.machine.MissingImage("app:2")
 	w.commit(map[string]string{web1: strings.NewReplacer("app:1", "app:2", "ours", "new").Replace(file)}, "Three")
 	w.fail()
-	if f, _ := w.machine.HostFile("/etc/web.conf"); f.Content == "evil" {
+	if f, _ := w.machine.HostFile("/srv/web.conf"); f.Content == "evil" {
 		t.Error("a forged content was written")
 	}
 	if text := w.repo.Show(branch, "hosts/web1/state.yaml"); strings.Contains(text, "evil") {

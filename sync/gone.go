@@ -95,7 +95,7 @@ func (s *Syncer) Forget(ctx context.Context, host string) error {
 	if record == nil {
 		return fmt.Errorf("forget %s: %w in branch %s: gitsync status lists the hosts", host, ErrNotRecorded, s.state.BranchOf(host))
 	}
-	repo, err := c.loader.Load(ctx, c.tree, c.layoutOptions(nil, false))
+	repo, err := c.loader.Load(ctx, c.tree, c.layoutOptions(ctx, nil, false))
 	if err != nil {
 		return fmt.Errorf("load %s: %w", c.where(), err)
 	}

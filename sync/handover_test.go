@@ -398,13 +398,13 @@ func TestConfigFilesAreHandedOn(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	files := func(content string) string {
-		return "containers:\n  web: {image: a, update: {monitor: 1ms}, configFiles: {/etc/web.conf: " + content + ", /etc/same.conf: same}}\n"
+		return "containers:\n  web: {image: a, update: {monitor: 1ms}, configFiles: {/srv/web.conf: " + content + ", /srv/same.conf: same}}\n"
 	}
 	w.commit(map[string]string{hostA: files("one")}, "start")
 	w.cycle()
 	w.rename(map[string]string{hostB: files("two")}, "rename"+allow)
 	w.once()
-	if f, _ := w.machine.HostFile("/etc/web.conf"); f.Content != "two" {
+	if f, _ := w.machine.HostFile("/srv/web.conf"); f.Content != "two" {
 		t.Errorf("the config file holds %q", f.Content)
 	}
 	w.recorded("bb")

@@ -83,7 +83,7 @@ func (w *world) onlyLooked() {
 	}
 }
 
-const withFile = "    configFiles: {/etc/web.conf: one}\n"
+const withFile = "    configFiles: {/srv/web.conf: one}\n"
 
 func TestOwnershipSurvivesAMove(t *testing.T) {
 	t.Parallel()
@@ -129,7 +129,7 @@ func TestOwnershipSurvivesAMove(t *testing.T) {
 				w.cycle()
 				w.runs("web", "app:2")
 				w.runs("db", "")
-				if f, _ := w.machine.HostFile("/etc/web.conf"); f.Content != "two" {
+				if f, _ := w.machine.HostFile("/srv/web.conf"); f.Content != "two" {
 					t.Errorf("the file holds %q", f.Content)
 				}
 				labels := w.machine.Containers()["web"].Labels

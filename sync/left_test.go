@@ -13,7 +13,7 @@ func leaves(t *testing.T, policy string, breakIt, check func(w *world), told str
 	w := newWorld(t)
 	w.commit(map[string]string{
 		"hosts/web1/host.yaml": "drift: " + policy + "\n",
-		web1:                   web("nginx") + "    configFiles: {/etc/web.conf: \"as deployed\\n\"}\n",
+		web1:                   web("nginx") + "    configFiles: {/srv/web.conf: \"as deployed\\n\"}\n",
 	}, "one")
 	w.cycle()
 	breakIt(w)
@@ -45,22 +45,22 @@ func TestAMissingContainerIsLeftAsLongAsThePolicySaysSo(t *testing.T) {
 }
 
 func TestAChangedFileIsLeftAsLongAsThePolicySaysSo(t *testing.T) {
-	write := func(w *world) { w.machine.WriteHostFile("/etc/web.conf", "by hand\n") }
+	write := func(w *world) { w.machine.WriteHostFile("/srv/web.conf", "by hand\n") }
 	written := func(w *world) {
-		if file, _ := w.machine.HostFile("/etc/web.conf"); file.Content != "by hand\n" {
+		if file, _ := w.machine.HostFile("/srv/web.conf"); file.Content != "by hand\n" {
 			t.Errorf("the file holds %q", file.Content)
 		}
 		if strings.Contains(w.repo.Show("gitsync/state", "hosts/web1/state.yaml"), "by hand") {
 			t.Error("what was found is in the record")
 		}
 	}
-	w := leaves(t, "{policy: report}", write, written, "Find drift on web1: web (configFiles./etc/web.conf: other content")
+	w := leaves(t, "{policy: report}", write, written, "Find drift on web1: web (configFiles./srv/web.conf: other content")
 	leaves(t, "{ignore: [configFiles]}", write, written, "Deploy ")
 
 	w.opts.RepairNow = true
 	w.open(w.repo.Dir)
 	w.cycle()
-	if file, _ := w.machine.HostFile("/etc/web.conf"); file.Content != "as deployed\n" {
+	if file, _ := w.machine.HostFile("/srv/web.conf"); file.Content != "as deployed\n" {
 		t.Errorf("the file holds %q", file.Content)
 	}
 }

@@ -24,7 +24,7 @@ func (t hashedTree) TreeHash(path string) (string, error) {
 // load reads the desired state from the tree, and the previous one from the state
 // branch.
 func (c *cycle) load(ctx context.Context) error {
-	repo, err := c.loader.Load(ctx, c.tree, c.layoutOptions(c.opts.Hosts, c.opts.Explain))
+	repo, err := c.loader.Load(ctx, c.tree, c.layoutOptions(ctx, c.opts.Hosts, c.opts.Explain))
 	if err != nil {
 		return fmt.Errorf("load %s: %w", c.where(), err)
 	}
@@ -37,6 +37,7 @@ func (c *cycle) load(ctx context.Context) error {
 		}
 		c.result.mistakes[invalid.Name] = invalid.Mistakes
 	}
+	c.warn(ctx, repo.Warnings)
 	c.forgetFresh()
 	for _, host := range repo.Hosts {
 		if !c.mine(host.Agent) {
@@ -83,8 +84,9 @@ func (c *cycle) load(ctx context.Context) error {
 	return nil
 }
 
-func (c *cycle) layoutOptions(hosts []string, explain bool) layout.Options {
+func (c *cycle) layoutOptions(ctx context.Context, hosts []string, explain bool) layout.Options {
 	opts := layout.Options{Hosts: hosts, DockerHost: c.opts.DockerHost, Explain: explain}
+	opts.Deployed = func(host, path string) bool { return c.deployedFiles(ctx, host)[path] }
 	if c.opts.Secrets != nil {
 		opts.ExternalSecrets = c.opts.Secrets.External
 	}
@@ -151,7 +153,7 @@ func (c *cycle) wholeRepo(ctx context.Context, repo *layout.Repo) (*layout.Repo,
 			return repo, err
 		}
 	}
-	whole, err := c.loader.Load(ctx, c.tree, c.layoutOptions(nil, false))
+	whole, err := c.loader.Load(ctx, c.tree, c.layoutOptions(ctx, nil, false))
 	if err != nil {
 		return nil, fmt.Errorf("load %s: %w", c.where(), err)
 	}

@@ -1,8 +1,11 @@
 package sync
 
 import (
+	"context"
 	"fmt"
 	"maps"
+
+	"github.com/rs/zerolog"
 
 	"github.com/gitsync/gitsync/container"
 	"github.com/gitsync/gitsync/layout"
@@ -15,9 +18,55 @@ func PolicyCheck(p *policy.Policy) layout.Check {
 	return func(host string, containers container.ContainersState) []layout.Objection {
 		var objections []layout.Objection
 		for _, v := range p.Check(host, containers) {
-			objections = append(objections, layout.Objection{Container: v.Container, Path: v.Path, Message: v.Message, Hint: v.Hint})
+			objections = append(objections, layout.Objection{Container: v.Container, Path: v.Path, Message: v.Message, Hint: v.Hint, Former: v.Former})
 		}
 		return objections
+	}
+}
+
+// deployedFiles returns the config files that a host has already, by a record that may
+// decide something: what the default profile of earlier versions allowed stays there.
+func (c *cycle) deployedFiles(ctx context.Context, host string) map[string]bool {
+	files, known := c.files[host]
+	if !known {
+		if record, err := c.readRecord(ctx, host); err == nil {
+			files = confirmedPaths(record)
+		}
+		if c.files == nil {
+			c.files = map[string]map[string]bool{}
+		}
+		c.files[host] = files
+	}
+	return files
+}
+
+// confirmedPaths are the paths of the config files in a record that may decide something.
+func confirmedPaths(record *state.Record) map[string]bool {
+	if record == nil || !record.Confirmed {
+		return nil
+	}
+	paths := map[string]bool{}
+	for _, m := range record.PreviousState {
+		if m == nil {
+			continue
+		}
+		for path := range m.ConfigFiles {
+			paths[path] = true
+		}
+	}
+	return paths
+}
+
+// warn logs what the repo has that may stay for now, or may not be what was meant, once
+// as long as it is the same.
+func (c *cycle) warn(ctx context.Context, warnings layout.Mistakes) {
+	if text := warnings.Error(); text == c.warned {
+		return
+	} else if c.warned = text; text == "" {
+		return
+	}
+	for _, w := range warnings {
+		zerolog.Ctx(ctx).Warn().Str("at", w.Position()).Msg(w.Error())
 	}
 }
 
@@ -31,7 +80,11 @@ func (c *cycle) denied(h *HostResult) map[string]string {
 		recorded[key] = from.Container
 	}
 	maps.Copy(recorded, h.kept())
+	files := confirmedPaths(h.Record)
 	for _, v := range c.opts.Policy.Check(h.Name, recorded) {
+		if files[v.Former] {
+			continue
+		}
 		if more[v.Container]++; more[v.Container] == 1 {
 			denied[v.Container] = fmt.Sprintf("what is recorded of it in branch %s is not brought about: %s", c.opts.StateBranch, v.Message)
 			if v.Hint != "" {

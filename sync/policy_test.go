@@ -22,7 +22,7 @@ func withPolicy(t *testing.T, text string) func(*sync.Options) {
 
 func TestACommitThatThePolicyDeniesChangesNothingOnTheHost(t *testing.T) {
 	denied := map[string]map[string]string{
-		"in the host's own file": {web1: web("nginx:1.27") + "    privileged: true\n    configFiles: {/etc/web.conf: new}\n"},
+		"in the host's own file": {web1: web("nginx:1.27") + "    privileged: true\n    configFiles: {/srv/web.conf: new}\n"},
 		"beside a good change":   {web1: web("nginx:1.27") + "  other: {image: x, pidMode: host}\n"},
 		"in a job": {web1: web("nginx:1.27") + "    dependsOn: {job: completed}\n" +
 			"  job: {image: x, preDeploy: true, restart: \"no\", mounts: [\"/:/host\"]}\n"},
@@ -41,7 +41,7 @@ func TestACommitThatThePolicyDeniesChangesNothingOnTheHost(t *testing.T) {
 	for name, files := range denied {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			w.commit(map[string]string{web1: web("nginx:1.26") + "    configFiles: {/etc/web.conf: old}\n", db1: database("postgres:16")}, "start")
+			w.commit(map[string]string{web1: web("nginx:1.26") + "    configFiles: {/srv/web.conf: old}\n", db1: database("postgres:16")}, "start")
 			w.cycle()
 			before := w.machine.Containers()
 			w.watched.Reset()
@@ -50,7 +50,7 @@ func TestACommitThatThePolicyDeniesChangesNothingOnTheHost(t *testing.T) {
 			files[db1] = database("postgres:17")
 			w.commit(files, "denied")
 			r := w.fail()
-			if len(r.Mistakes) == 0 || !strings.Contains(r.Mistakes.Error(), "is not allowed by the default profile (rule ") {
+			if len(r.Mistakes) == 0 || !strings.Contains(r.Mistakes.Error(), "allowed by the default profile (rule ") {
 				t.Errorf("got the mistakes %v", r.Mistakes)
 			}
 			for _, call := range w.watched.Calls() {
@@ -87,6 +87,60 @@ func TestThePolicyOfTheAgentAllowsMore(t *testing.T) {
 	w.open(w.repo.Dir)
 	w.fail()
 	w.runs("web", "nginx:1.26")
+}
+
+// An upgrade does not stop a host whose config files were allowed by earlier versions, and
+// allows no new ones. Nothing but a record that is confirmed counts.
+func TestAConfigFileThatIsDeployedStaysWhereTheProfileDeniesIt(t *testing.T) {
+	files := func(image, lines string) map[string]string {
+		return map[string]string{web1: web(image) + "    configFiles: {" + lines + "}\n"}
+	}
+	w := newWorld(t, withPolicy(t, "hosts: {web1: {configFiles: {allow: [/etc]}}}"))
+	w.commit(files("nginx:1.26", "/etc/web.conf: one, /etc/cron.d/x: one"), "start")
+	w.cycle()
+	w.opts.Policy = nil
+	w.open(w.repo.Dir)
+
+	// What the earlier profile denied too must go, whoever allowed it.
+	r := w.fail()
+	if text := r.Mistakes.Error(); !strings.Contains(text, "/etc/cron.d/x") || strings.Contains(text, "/etc/web.conf") {
+		t.Errorf("got %s, want a mistake about the cron job alone", text)
+	}
+	w.commit(files("nginx:1.27", "/etc/web.conf: two"), "without it")
+	w.cycle()
+	w.runs("web", "nginx:1.27")
+	if f, _ := w.machine.HostFile("/etc/web.conf"); f.Content != "two" {
+		t.Errorf("got %q, want the new content", f.Content)
+	}
+	// A second one is a mistake.
+	w.commit(files("nginx:1.28", "/etc/web.conf: two, /etc/other.conf: x"), "one more")
+	if text := w.fail().Mistakes.Error(); !strings.Contains(text, `hosts: {web1: {configFiles: {allow: ["/etc/other.conf"]}}}`) || strings.Contains(text, "/etc/web.conf") {
+		t.Errorf("got %s, want a mistake about the other file alone", text)
+	}
+	w.runs("web", "nginx:1.27")
+	// Once it has left the repo it must not come back.
+	w.commit(files("nginx:1.28", "/srv/web.conf: x"), "moved")
+	w.cycle()
+	w.commit(files("nginx:1.29", "/etc/web.conf: two"), "back")
+	w.fail()
+	w.runs("web", "nginx:1.28")
+}
+
+func TestARecordThatIsNotConfirmedKeepsNoConfigFileAllowed(t *testing.T) {
+	w := newWorld(t)
+	w.commit(map[string]string{web1: web("nginx:1.26") + "    configFiles: {/srv/web.conf: one}\n"}, "start")
+	w.cycle()
+	path := "hosts/web1/state.yaml"
+	forged := strings.ReplaceAll(w.repo.Show("gitsync/state", path), "/srv/web.conf", "/etc/web.conf")
+	w.repo.Commit("gitsync/state", map[string]string{path: forged}, "forged")
+	w.commit(map[string]string{web1: web("nginx:1.27") + "    configFiles: {/etc/web.conf: evil}\n"}, "evil")
+	if text := w.fail().Mistakes.Error(); !strings.Contains(text, "/etc/web.conf") {
+		t.Errorf("got %s, want a mistake about the file", text)
+	}
+	w.runs("web", "nginx:1.26")
+	if f, there := w.machine.HostFile("/etc/web.conf"); there {
+		t.Errorf("got the file %+v", f)
+	}
 }
 
 // forge changes the record of a host by hand, and has a new process find it, which believes

@@ -224,8 +224,8 @@ func TestSecretsInFiles(t *testing.T) {
     image: nginx:1.26
     user: "1000"
     configFiles:
-      /etc/web.conf: {file: files/web.conf, mode: "0640"}
-      /etc/web.key: {file: files/web.key.age}
+      /srv/web.conf: {file: files/web.conf, mode: "0640"}
+      /srv/web.key: {file: files/web.key.age}
     secretFiles:
       /run/secrets/db: ${secret.db}
       /tls/key.pem: {file: files/web.key.age, mode: "0440"}
@@ -237,8 +237,8 @@ func TestSecretsInFiles(t *testing.T) {
 	}
 	v.commit(files, "start")
 	v.cycle()
-	v.has("/etc/web.conf", "password = hunter2-hunter2\n", 0o640)
-	v.has("/etc/web.key", "PRIVATE-KEY-PRIVATE\n", 0o600)
+	v.has("/srv/web.conf", "password = hunter2-hunter2\n", 0o640)
+	v.has("/srv/web.key", "PRIVATE-KEY-PRIVATE\n", 0o600)
 	v.has("/run/gitsync/web1/web/run/secrets/db", "hunter2-hunter2", 0o400)
 	v.has("/run/gitsync/web1/web/tls/key.pem", "PRIVATE-KEY-PRIVATE\n", 0o440)
 	mount := types.Mount{Type: types.MountBind, Source: "/run/gitsync/web1/web/run/secrets/db", Target: "/run/secrets/db", ReadOnly: true}
@@ -251,10 +251,10 @@ func TestSecretsInFiles(t *testing.T) {
 	v.changed()
 
 	// A person changes a file: it is put right, and its content is told nowhere.
-	v.machine.WriteHostFile("/etc/web.conf", "password = wrong-wrong\n")
+	v.machine.WriteHostFile("/srv/web.conf", "password = wrong-wrong\n")
 	v.restart()
 	v.cycle()
-	v.has("/etc/web.conf", "password = hunter2-hunter2\n", 0o640)
+	v.has("/srv/web.conf", "password = hunter2-hunter2\n", 0o640)
 	v.nowhere("hunter2", "wrong-wrong")
 
 	// After a restart of the host what was in memory is gone.
@@ -265,7 +265,7 @@ func TestSecretsInFiles(t *testing.T) {
 
 	v.commit(map[string]string{secretsYAML: v.secrets("db: rotated-rotated\ntoken: t0ken-t0ken\n")}, "rotate")
 	v.changed("web")
-	v.has("/etc/web.conf", "password = rotated-rotated\n", 0o640)
+	v.has("/srv/web.conf", "password = rotated-rotated\n", 0o640)
 	v.has("/run/gitsync/web1/web/run/secrets/db", "rotated-rotated", 0o400)
 	v.nowhere("hunter2", "rotated-", "PRIVATE-KEY")
 }
@@ -281,28 +281,28 @@ func (v *vault) has(path, content string, mode int64) {
 func TestARotatedSecretInAFileRestartsItsContainer(t *testing.T) {
 	v := newVault(t)
 	v.commit(map[string]string{
-		web1:        "containers:\n  web:\n    image: nginx:1.26\n    configFiles: {/etc/web.conf: \"p=${secret.db}\"}\n    update: {monitor: 1ms}\n",
+		web1:        "containers:\n  web:\n    image: nginx:1.26\n    configFiles: {/srv/web.conf: \"p=${secret.db}\"}\n    update: {monitor: 1ms}\n",
 		secretsYAML: v.secrets("db: hunter2-hunter2\n"),
 	}, "start")
 	v.cycle()
 	v.commit(map[string]string{secretsYAML: v.secrets("db: rotated-rotated\n")}, "rotate")
 	plan := v.syncer.Plan(t.Context()).Hosts[0].Plan.String()
-	if !strings.Contains(plan, "restart web: config file /etc/web.conf has a secret in it that changed") {
+	if !strings.Contains(plan, "restart web: config file /srv/web.conf has a secret in it that changed") {
 		t.Errorf("the plan is\n%s", plan)
 	}
 	v.changed()
-	v.has("/etc/web.conf", "p=rotated-rotated", 0o600)
+	v.has("/srv/web.conf", "p=rotated-rotated", 0o600)
 }
 
 func TestAFailedUpdateBringsOldSecretsBack(t *testing.T) {
 	v := newVault(t)
-	body := "containers:\n  web:\n    image: IMAGE\n    env: {P: \"${secret.db}\"}\n    configFiles: {/etc/web.conf: \"p=${secret.db}\"}\n    update: {monitor: 1ms}\n"
+	body := "containers:\n  web:\n    image: IMAGE\n    env: {P: \"${secret.db}\"}\n    configFiles: {/srv/web.conf: \"p=${secret.db}\"}\n    update: {monitor: 1ms}\n"
 	v.commit(map[string]string{web1: strings.Replace(body, "IMAGE", "nginx:1.26", 1), secretsYAML: v.secrets("db: hunter2-hunter2\n")}, "start")
 	v.cycle()
 	v.commit(map[string]string{web1: strings.Replace(body, "IMAGE", crash, 1), secretsYAML: v.secrets("db: rotated-rotated\n")}, "rotate, and break")
 	v.fail()
 	v.runs("web", "nginx:1.26")
-	v.has("/etc/web.conf", "p=hunter2-hunter2", 0o600)
+	v.has("/srv/web.conf", "p=hunter2-hunter2", 0o600)
 	if got := v.config("web").Env["P"]; got != "hunter2-hunter2" {
 		t.Errorf("the old container has %q", got)
 	}
@@ -313,7 +313,7 @@ func TestAFailedUpdateBringsOldSecretsBack(t *testing.T) {
 	if got := v.created("web"); got != 0 {
 		t.Errorf("web was created %d times while its update waits", got)
 	}
-	v.has("/etc/web.conf", "p=hunter2-hunter2", 0o600)
+	v.has("/srv/web.conf", "p=hunter2-hunter2", 0o600)
 	v.nowhere("hunter2", "rotated-")
 }
 
@@ -446,7 +446,7 @@ func TestAPanicTellsNoSecret(t *testing.T) {
 
 func TestASecretThatLeftAConfigFileIsNotRecorded(t *testing.T) {
 	v := newVault(t)
-	body := "containers:\n  web:\n    image: nginx:1.26\n    configFiles: {/etc/web.conf: \"CONTENT\"}\n    update: {monitor: 1ms}\n"
+	body := "containers:\n  web:\n    image: nginx:1.26\n    configFiles: {/srv/web.conf: \"CONTENT\"}\n    update: {monitor: 1ms}\n"
 	v.commit(map[string]string{web1: strings.Replace(body, "CONTENT", "p=${secret.db}", 1), secretsYAML: v.secrets("db: hunter2-hunter2\n")}, "start")
 	v.cycle()
 	v.commit(map[string]string{web1: strings.Replace(body, "CONTENT", "p=none", 1)}, "without the password")
@@ -458,6 +458,6 @@ func TestASecretThatLeftAConfigFileIsNotRecorded(t *testing.T) {
 		}
 	}
 	v.cycle()
-	v.has("/etc/web.conf", "p=none", 0o600)
+	v.has("/srv/web.conf", "p=none", 0o600)
 	v.nowhere("hunter2")
 }

@@ -144,7 +144,7 @@ func targetList(targets []Target) string {
 
 // checkTargets makes sure that a slip of the hand does not suspend nothing.
 func (c *cycle) checkTargets(ctx context.Context, targets []Target) error {
-	repo, err := c.loader.Load(ctx, c.tree, c.layoutOptions(nil, false))
+	repo, err := c.loader.Load(ctx, c.tree, c.layoutOptions(ctx, nil, false))
 	if err != nil {
 		return fmt.Errorf("load %s: %w", c.where(), err)
 	}

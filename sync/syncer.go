@@ -32,6 +32,8 @@ type Syncer struct {
 	commit *gitrepo.Commit
 	// refused is the tip of the branch when that is not deployed.
 	refused *trust.Refusal
+	// warned is what was warned of last.
+	warned string
 	// rollout is where the last one stood.
 	rollout string
 	hosts   map[string]*memory

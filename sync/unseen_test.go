@@ -30,12 +30,12 @@ func reportedDrift(t *testing.T) (w *world, reporter *told, unreachable *atomic.
 	}
 	w.commit(map[string]string{
 		"hosts/web1/host.yaml": "drift: {policy: report}\n",
-		web1: "containers:\n  web: {image: nginx, memory: 512m, update: {monitor: 1ms}, configFiles: {/etc/web.conf: {content: hello, mode: \"0644\"}}}\n" +
+		web1: "containers:\n  web: {image: nginx, memory: 512m, update: {monitor: 1ms}, configFiles: {/srv/web.conf: {content: hello, mode: \"0644\"}}}\n" +
 			"  other: {image: nginx, update: {monitor: 1ms}}\n",
 	}, "start")
 	w.cycle()
 	w.machine.Change("web", func(c *types.ContainerConfig) { c.Memory = 1 << 30 })
-	w.machine.WriteHostFile("/etc/web.conf", "changed")
+	w.machine.WriteHostFile("/srv/web.conf", "changed")
 	w.machine.SetStatus("other", types.StatusExited)
 	w.wait(10 * time.Minute)
 	w.cycle()
@@ -76,7 +76,7 @@ func reportedFields(f report.Fleet) []string {
 func TestDriftIsGoneOnlyWhenACheckFoundItSo(t *testing.T) {
 	t.Parallel()
 	w, reporter, unreachable := reportedDrift(t)
-	all := []string{"other status", "web configFiles./etc/web.conf", "web memory"}
+	all := []string{"other status", "web configFiles./srv/web.conf", "web memory"}
 	still := func(when string) {
 		t.Helper()
 		if got := w.recordedFields(); !slices.Equal(got, all) {
@@ -117,7 +117,7 @@ func TestDriftIsGoneOnlyWhenACheckFoundItSo(t *testing.T) {
 		t.Errorf("the diary says %q", got)
 	}
 	w.machine.Change("web", func(c *types.ContainerConfig) { c.Memory = 512 << 20 })
-	w.machine.WriteHostFile("/etc/web.conf", "hello")
+	w.machine.WriteHostFile("/srv/web.conf", "hello")
 	w.cycle()
 	if got := w.recordedFields(); !slices.Equal(got, all) {
 		t.Errorf("put right by hand, and not looked at: the record has %q", got)
@@ -148,7 +148,7 @@ func TestFilesThatCannotBeReadEndNoDrift(t *testing.T) {
 	}
 	w.wait(10 * time.Minute)
 	r := w.syncer.Cycle(t.Context())
-	want := []string{"other status", "web configFiles./etc/web.conf", "web memory"}
+	want := []string{"other status", "web configFiles./srv/web.conf", "web memory"}
 	if got := w.recordedFields(); !slices.Equal(got, want) {
 		t.Errorf("the record has %q", got)
 	}
@@ -156,7 +156,7 @@ func TestFilesThatCannotBeReadEndNoDrift(t *testing.T) {
 		t.Errorf("it is reported as %q", got)
 	}
 	plan := r.Hosts[0].Plan.Hosts[0]
-	if plan.Checked("web", "configFiles./etc/web.conf") || !plan.Checked("web", "memory") {
+	if plan.Checked("web", "configFiles./srv/web.conf") || !plan.Checked("web", "memory") {
 		t.Errorf("the plan says of what was not checked: %+v", plan.Unchecked)
 	}
 }
@@ -166,7 +166,7 @@ func TestANewContainerEndsTheDriftOfTheOldOne(t *testing.T) {
 	t.Parallel()
 	w, _, _ := reportedDrift(t)
 	w.commit(map[string]string{
-		web1: "containers:\n  web: {image: \"nginx:2\", memory: 512m, update: {monitor: 1ms}, configFiles: {/etc/web.conf: {content: hello, mode: \"0644\"}}}\n",
+		web1: "containers:\n  web: {image: \"nginx:2\", memory: 512m, update: {monitor: 1ms}, configFiles: {/srv/web.conf: {content: hello, mode: \"0644\"}}}\n",
 	}, "next")
 	w.cycle()
 	if got := w.recordedFields(); len(got) > 0 {
@@ -187,10 +187,10 @@ func TestAFailedUpdateEndsNoDrift(t *testing.T) {
 		return nil
 	}
 	w.commit(map[string]string{
-		web1: "containers:\n  web: {image: \"nginx:2\", memory: 512m, update: {monitor: 1ms}, configFiles: {/etc/web.conf: {content: hello, mode: \"0644\"}}}\n",
+		web1: "containers:\n  web: {image: \"nginx:2\", memory: 512m, update: {monitor: 1ms}, configFiles: {/srv/web.conf: {content: hello, mode: \"0644\"}}}\n",
 	}, "next")
 	w.fail()
-	if got := w.recordedFields(); !slices.Contains(got, "web memory") || !slices.Contains(got, "web configFiles./etc/web.conf") {
+	if got := w.recordedFields(); !slices.Contains(got, "web memory") || !slices.Contains(got, "web configFiles./srv/web.conf") {
 		t.Errorf("the record has %q", got)
 	}
 }
@@ -204,7 +204,7 @@ func TestAPlanSaysWhatWasNotChecked(t *testing.T) {
 	w.wait(10 * time.Minute)
 	full := w.cycle().Hosts[0].Plan.Hosts[0]
 	for field, wants := range map[string][2]bool{
-		"status": {true, true}, "memory": {false, true}, "env.A": {false, true}, "configFiles./etc/web.conf": {false, true},
+		"status": {true, true}, "memory": {false, true}, "env.A": {false, true}, "configFiles./srv/web.conf": {false, true},
 	} {
 		if partial.Checked("web", field) != wants[0] || full.Checked("web", field) != wants[1] {
 			t.Errorf("%s: checked by a partial check: %v, by a full one: %v", field, partial.Checked("web", field), full.Checked("web", field))
@@ -231,7 +231,7 @@ func TestAnInterruptedRepairEndsNoDrift(t *testing.T) {
 	}
 	w.wait(10 * time.Minute)
 	w.syncer.Cycle(ctx)
-	want := []string{"other status", "web configFiles./etc/web.conf", "web memory"}
+	want := []string{"other status", "web configFiles./srv/web.conf", "web memory"}
 	if got := w.recordedFields(); !slices.Equal(got, want) {
 		t.Errorf("the record has %q", got)
 	}
@@ -258,7 +258,7 @@ func TestARepairThatTheHostFailedInEndsNoDrift(t *testing.T) {
 	}
 	w.wait(10 * time.Minute)
 	w.fail()
-	want := []string{"other status", "web configFiles./etc/web.conf", "web memory"}
+	want := []string{"other status", "web configFiles./srv/web.conf", "web memory"}
 	if got := w.recordedFields(); !slices.Equal(got, want) {
 		t.Errorf("the record has %q", got)
 	}

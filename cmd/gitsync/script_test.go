@@ -81,7 +81,7 @@ func act(ts *testscript.TestScript, w *memory.World, action, name string) {
 	case "env":
 		w.MakeAnew(name, func(c *types.ContainerConfig) { c.Env["TOKEN"] = "0pen" })
 	case "files":
-		w.WriteHostFile("/etc/"+name+".conf", "0pen\n")
+		w.WriteHostFile("/srv/"+name+".conf", "0pen\n")
 	default:
 		ts.Fatalf("byhand %s: there is no such action", action)
 	}

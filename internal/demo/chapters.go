@@ -33,7 +33,7 @@ func (d *tour) makeRepo(ctx context.Context) error {
 		// They are simple, and the tour is short.
 		"    image: " + examples.Image + "\n", "    image: " + firstImage + "\n    update: {monitor: 1s}\n",
 		"gitsync-example-store", volume,
-		"/tmp/gitsync-example", filepath.Join(d.dir, "files"),
+		"/srv/gitsync-example", filepath.Join(d.dir, "files"),
 		"\n  hello:\n", "\n  " + hello + ":\n", "\n  echo:\n", "\n  " + prefix + "echo:\n", "\n  store:\n", "\n  " + prefix + "store:\n",
 	}
 	d.ports = map[string]int{}
@@ -46,6 +46,11 @@ func (d *tour) makeRepo(ctx context.Context) error {
 		replace = append(replace, published, strconv.Itoa(port))
 	}
 	if err := copyRepo(examples.Repo(), d.clone(), strings.NewReplacer(replace...)); err != nil {
+		return err
+	}
+	// The tour's files are below its own directory, where the default profile allows none.
+	allow := fmt.Sprintf("hosts: {\"*\": {configFiles: {allow: [%q]}}}\n", filepath.Join(d.dir, "files"))
+	if err := os.WriteFile(d.policy(), []byte(allow), 0o600); err != nil {
 		return err
 	}
 	d.say("This is examples/repo, with names, ports, an image and a shorter wait of the tour's own:")

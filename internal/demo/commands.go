@@ -43,6 +43,10 @@ func (d *tour) args(command string, more ...string) []string {
 	if d.memory {
 		args = append(args, "--runtime", "memory")
 	}
+	switch command {
+	case "plan", "run":
+		args = append(args, "--policy", d.policy())
+	}
 	if command == "run" || d.memory {
 		args = append(args, "--data-dir", filepath.Join(d.dir, "data"))
 	}

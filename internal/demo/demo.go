@@ -156,4 +156,5 @@ func (d *tour) removeManifest() error {
 }
 
 func (d *tour) remote() string { return filepath.Join(d.dir, "infra.git") }
+func (d *tour) policy() string { return filepath.Join(d.dir, "policy.yaml") }
 func (d *tour) clone() string  { return filepath.Join(d.dir, "infra") }
