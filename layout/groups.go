@@ -43,6 +43,7 @@ type source struct {
 	checks []Check
 	// externalNames are those of [Options].
 	externalNames func(host string) []string
+	attributes    *attributes
 }
 
 // external returns the names of the secrets of the agent's own configuration.
@@ -54,7 +55,7 @@ func (s *source) external(host string) []string {
 }
 
 func newSource(fsys fs.FS) *source {
-	return &source{fsys: fsys, groups: map[string]*group{}, hashes: map[string]string{}}
+	return &source{fsys: fsys, groups: map[string]*group{}, hashes: map[string]string{}, attributes: newAttributes(fsys)}
 }
 
 // entries returns what is in groups/, which need not be there.
@@ -104,7 +105,7 @@ func (s *source) group(name string) (*group, error) {
 	if g := s.groups[name]; g != nil {
 		return g, nil
 	}
-	g := &group{name: name, dir: newDirectory(s.fsys, path.Join(groupsDir, name))}
+	g := &group{name: name, dir: s.directory(path.Join(groupsDir, name))}
 	d := &decoder{file: g.file()}
 	data, err := readYAML(g.dir, d, containersFile, true)
 	var u *unusable

@@ -71,6 +71,9 @@ func (c *counting) Open(name string) (fs.File, error) {
 	return c.FS.Open(name)
 }
 
+// Stat reads nothing of a file.
+func (c *counting) Stat(name string) (fs.FileInfo, error) { return fs.Stat(c.FS, name) }
+
 func (c *counting) TreeHash(path string) (string, error) {
 	if hash, ok := c.hashes[path]; ok {
 		return hash, nil

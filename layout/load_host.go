@@ -51,7 +51,7 @@ type loaded struct {
 // loadHost reads the directory of one host. The error is not nil when something
 // could not be read; what a person has to correct is in the result.
 func (s *source) loadHost(name string) (*loaded, error) {
-	dir := newDirectory(s.fsys, path.Join(hostsDir, name))
+	dir := s.directory(path.Join(hostsDir, name))
 	l := &loaded{name: name, reach: reach{}.withDefaults()}
 	err := l.read(s, dir)
 	var u *unusable
@@ -188,7 +188,11 @@ func readYAML(dir *directory, d *decoder, name string, required bool) ([]byte, e
 				hint = "write the containers that the group's hosts share"
 			}
 		}
-		d.mistakes = append(d.mistakes, Mistake{File: d.file, Message: u.message, Hint: hint})
+		mistake := Mistake{File: d.file, Message: u.message, Hint: hint}
+		if u.within {
+			mistake.Line, mistake.Column = 1, 1
+		}
+		d.mistakes = append(d.mistakes, mistake)
 		return nil, nil
 	}
 	return data, err

@@ -39,6 +39,8 @@ type Loader struct {
 	// unnamed are the mistakes in groups that no host names.
 	unnamed remembered
 	checks  []Check
+	// attributes are the shared ones of the load before.
+	attributes string
 }
 
 // namedGroups are the groups of a host, as long as its directory has this hash.
@@ -81,6 +83,9 @@ func (l *Loader) Load(ctx context.Context, fsys fs.FS, opts Options) (*Repo, err
 	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return !Selects(opts.Hosts, e.Name()) })
 	s := newSource(fsys)
 	s.keep, s.checks, s.externalNames = opts.Explain, l.checks, opts.ExternalSecrets
+	if err := l.heed(s.attributes); err != nil {
+		return nil, err
+	}
 	hosts, total := make([]*loaded, 0, len(entries)), totals{}
 	for _, entry := range entries {
 		if err := context.Cause(ctx); err != nil {
@@ -106,6 +111,20 @@ func (l *Loader) Load(ctx context.Context, fsys fs.FS, opts Options) (*Repo, err
 		}
 	}
 	return repo, nil
+}
+
+// heed forgets what was loaded under other attributes than those of the tree.
+func (l *Loader) heed(a *attributes) error {
+	shared, err := a.shared()
+	if err != nil {
+		return fmt.Errorf("load the repo: %w", err)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if shared != l.attributes {
+		l.known, l.unnamed, l.attributes = map[string]*loaded{}, remembered{}, shared
+	}
+	return nil
 }
 
 // totals are the sums over all hosts that a load has come to.

@@ -21,16 +21,27 @@ type directory struct {
 	root string
 	// listings holds the directories that were listed already.
 	listings map[string][]fs.DirEntry
+	// attributes say which files are others in a work tree.
+	attributes *attributes
 }
 
 // unusable is what a person has to correct about a file or directory, other than
 // a failure to read it.
-type unusable struct{ message, hint string }
+type unusable struct {
+	message, hint string
+	// within says that it is what the file holds, so that its beginning is the place.
+	within bool
+}
 
 func (u *unusable) Error() string { return u.message }
 
 func newDirectory(fsys fs.FS, root string) *directory {
-	return &directory{fsys: fsys, root: root, listings: map[string][]fs.DirEntry{}}
+	return &directory{fsys: fsys, root: root, listings: map[string][]fs.DirEntry{}, attributes: newAttributes(fsys)}
+}
+
+// directory returns one of the tree that is being loaded.
+func (s *source) directory(root string) *directory {
+	return &directory{fsys: s.fsys, root: root, listings: map[string][]fs.DirEntry{}, attributes: s.attributes}
 }
 
 // list returns the entries of a directory below the root.
@@ -44,7 +55,7 @@ func (t *directory) list(dir string) ([]fs.DirEntry, error) {
 	}
 	isRoot := path.Join(t.root, dir) == "."
 	if !isRoot && slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == ".git" }) {
-		return nil, &unusable{quoted(path.Join(t.root, dir)) + " is a submodule", "put its files into this repo"}
+		return nil, &unusable{message: quoted(path.Join(t.root, dir)) + " is a submodule", hint: "put its files into this repo"}
 	}
 	t.listings[dir] = entries
 	return entries, nil
@@ -69,13 +80,14 @@ func (t *directory) find(name string) (fs.DirEntry, error) {
 		}
 		dir, rest = path.Join(dir, step), below
 		if !found.IsDir() {
-			return nil, &unusable{fmt.Sprintf("%s is %s, not a directory", quoted(dir), describe(found.Type())), "put a directory there"}
+			return nil, &unusable{message: fmt.Sprintf("%s is %s, not a directory", quoted(dir), describe(found.Type())), hint: "put a directory there"}
 		}
 	}
 }
 
 // read returns the content of a file of at most limit bytes. An [unusable] error
-// says that the file is not there, or no plain file, or too large.
+// says that the file is not there, or no plain file, or too large, or not what a work tree
+// shows.
 func (t *directory) read(name string, limit int64) ([]byte, error) {
 	full := path.Join(t.root, name)
 	entry, err := t.find(name)
@@ -83,9 +95,9 @@ func (t *directory) read(name string, limit int64) ([]byte, error) {
 	case err != nil:
 		return nil, err
 	case entry == nil:
-		return nil, &unusable{fmt.Sprintf("there is no %s in %s", quoted(name), t.root), t.suggest(name)}
+		return nil, &unusable{message: fmt.Sprintf("there is no %s in %s", quoted(name), t.root), hint: t.suggest(name)}
 	case !entry.Type().IsRegular():
-		return nil, &unusable{fmt.Sprintf("%s is %s, not a file", quoted(name), describe(entry.Type())), "put a plain file there"}
+		return nil, &unusable{message: fmt.Sprintf("%s is %s, not a file", quoted(name), describe(entry.Type())), hint: "put a plain file there"}
 	}
 	info, err := entry.Info()
 	if err != nil {
@@ -105,10 +117,13 @@ func (t *directory) read(name string, limit int64) ([]byte, error) {
 	if int64(len(content)) > limit {
 		return nil, tooLarge(name, int64(len(content)), limit)
 	}
-	if bytes.HasPrefix(content, []byte("version https://git-lfs.github.com/spec/")) {
-		return nil, &unusable{quoted(name) + " is a Git LFS pointer, and its content is not in the repo", "commit the file itself"}
+	switch {
+	case bytes.HasPrefix(content, []byte("version https://git-lfs.github.com/spec/")):
+		return nil, &unusable{message: quoted(name) + " is a Git LFS pointer, and its content is not in the repo", hint: "commit the file itself", within: true}
+	case bytes.HasPrefix(content, []byte("\x00GITCRYPT\x00")):
+		return nil, &unusable{message: quoted(name) + " is encrypted by git-crypt, which gitsync cannot open", hint: "encrypt it with SOPS or age instead (docs/secrets.md)", within: true}
 	}
-	return content, nil
+	return content, t.attributes.check(full)
 }
 
 // suggest names a file like the one that is missing.
@@ -130,7 +145,8 @@ func (t *directory) suggest(name string) string {
 
 func tooLarge(name string, size, limit int64) error {
 	return &unusable{
-		fmt.Sprintf("%s has %d bytes, more than the limit of %s", quoted(name), size, units.BytesSize(float64(limit))), "make it smaller",
+		message: fmt.Sprintf("%s has %d bytes, more than the limit of %s", quoted(name), size, units.BytesSize(float64(limit))),
+		hint:    "make it smaller",
 	}
 }
 
