@@ -217,7 +217,7 @@ func (w *writer) encode(e encoder) (plumbing.Hash, error) {
 func (w *writer) set(o plumbing.EncodedObject) (plumbing.Hash, error) {
 	hash, err := w.store.storer.SetEncodedObject(o)
 	if err != nil {
-		return plumbing.ZeroHash, fmt.Errorf("write object: %w", err)
+		return plumbing.ZeroHash, fmt.Errorf("write object: %w", explainDisk(w.store.storer, err))
 	}
 	w.objects = append(w.objects, hash)
 	return hash, nil

@@ -15,6 +15,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/transport"
 
 	"github.com/gitsync/gitsync/host/ssh"
+	"github.com/gitsync/gitsync/internal/disk"
 	"github.com/gitsync/gitsync/internal/panics"
 )
 
@@ -63,6 +64,9 @@ func (e operatorError) Unwrap() error { return e.error }
 func (r *Remote) classify(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
+	}
+	if errors.Is(err, disk.ErrUnwritable) {
+		return err
 	}
 	if cause := ctx.Err(); cause != nil {
 		return fmt.Errorf("%w: %w", ErrUnreachable, cause)
@@ -117,6 +121,10 @@ func ours(err error) error {
 
 // isNetwork says whether an error is one of the connection.
 func isNetwork(err error) bool {
+	if errors.Is(err, disk.ErrUnwritable) {
+		// What the operating system says of a disk has the methods of a net.Error too.
+		return false
+	}
 	var netErr net.Error
 	return errors.As(err, &netErr) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)
 }

@@ -15,7 +15,9 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/sideband"
 	"github.com/go-git/go-git/v5/plumbing/transport"
 	"github.com/go-git/go-git/v5/storage"
+	"github.com/go-git/go-git/v5/storage/filesystem"
 
+	"github.com/gitsync/gitsync/internal/disk"
 	"github.com/gitsync/gitsync/internal/panics"
 )
 
@@ -73,7 +75,7 @@ func (s *Store) receive(ctx context.Context, session transport.UploadPackSession
 		if isNetwork(err) || errors.Is(err, ErrTooLarge) || ctx.Err() != nil {
 			return err
 		}
-		if errors.Is(err, errPack) {
+		if errors.Is(err, errPack) || errors.Is(err, disk.ErrUnwritable) {
 			return err
 		}
 		return fmt.Errorf("%w: %w", errStore, err)
@@ -127,7 +129,15 @@ func addShallow(into storage.Storer, response *packp.UploadPackResponse) error {
 			known = append(known, hash)
 		}
 	}
-	return into.SetShallow(known)
+	return explainDisk(into, into.SetShallow(known))
+}
+
+// explainDisk says what is wrong with the disk of a store, if that is it.
+func explainDisk(of storage.Storer, err error) error {
+	if onDisk, ok := of.(*filesystem.Storage); ok {
+		return disk.Explain(onDisk.Filesystem().Root(), 0, err)
+	}
+	return err
 }
 
 // demux takes the pack out of the channel that it shares with progress messages.

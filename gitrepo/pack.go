@@ -15,6 +15,8 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/format/packfile"
 	"github.com/go-git/go-git/v5/storage"
 	"github.com/go-git/go-git/v5/storage/filesystem"
+
+	"github.com/gitsync/gitsync/internal/disk"
 )
 
 const (
@@ -62,7 +64,7 @@ func storeOnDisk(ctx context.Context, into *filesystem.Storage, pack io.Reader) 
 	dir := fs.Join("objects", "pack")
 	file, err := fs.TempFile(dir, "tmp_pack_")
 	if err != nil {
-		return err
+		return disk.Explain(fs.Root(), 0, err)
 	}
 	closed := false
 	defer func() {
@@ -74,7 +76,7 @@ func storeOnDisk(ctx context.Context, into *filesystem.Storage, pack io.Reader) 
 			err = removeErr
 		}
 	}()
-	size, err := io.Copy(file, pack)
+	size, err := io.Copy(&filling{Writer: file, dir: fs.Root()}, pack)
 	if err != nil {
 		return err
 	}
@@ -98,9 +100,24 @@ func storeOnDisk(ctx context.Context, into *filesystem.Storage, pack io.Reader) 
 	base := fs.Join(dir, "pack-"+checksum.String())
 	// A pack is there when it ends in .pack, so its index comes first.
 	if err := errors.Join(writeIndex(fs, dir, base+".idx", index), fs.Rename(file.Name(), base+".pack")); err != nil {
-		return err
+		return disk.Explain(fs.Root(), size, err)
 	}
 	return showPacks(into)
+}
+
+// filling writes to the disk. What goes wrong there is not confused with what goes wrong
+// where the data comes from.
+type filling struct {
+	io.Writer
+	dir     string
+	written int64
+}
+
+// Write implements io.Writer.
+func (f *filling) Write(p []byte) (int, error) {
+	n, err := f.Writer.Write(p)
+	f.written += int64(n)
+	return n, disk.Explain(f.dir, f.written+int64(len(p)-n), err)
 }
 
 func writeIndex(fs billy.Filesystem, dir, name string, index *idxfile.Writer) error {

@@ -18,6 +18,8 @@ import (
 	"github.com/go-git/go-git/v5/storage/filesystem"
 	"github.com/go-git/go-git/v5/storage/memory"
 	"github.com/gofrs/flock"
+
+	"github.com/gitsync/gitsync/internal/disk"
 )
 
 const (
@@ -48,6 +50,8 @@ type Store struct {
 	// written are the objects of commits that were made here, by commit.
 	written map[Hash][]plumbing.Hash
 	commits int
+	// lacking is the tip that the disk had no room for, and why.
+	lacking lack
 }
 
 // OpenStore opens the store of a branch in dir, which belongs to it alone and is
@@ -61,12 +65,12 @@ func OpenStore(dir string, remote *Remote, branch string) (*Store, error) {
 		return s, s.open("")
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("open store: %w", err)
+		return nil, fmt.Errorf("open store: %w", disk.Explain(dir, 0, err))
 	}
 	s.lock = flock.New(filepath.Join(dir, "lock"), flock.SetPermissions(0o600))
 	locked, err := s.lock.TryLock()
 	if err != nil {
-		return nil, fmt.Errorf("open store: %w", err)
+		return nil, fmt.Errorf("open store: %w", disk.Explain(dir, 0, err))
 	}
 	if !locked {
 		return nil, fmt.Errorf("open store: %w: another gitsync works in %s: stop it, or give --data-dir", ErrLocked, dir)
@@ -117,12 +121,12 @@ func (s *Store) open(dir string) error {
 		return nil
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("open store: %w", err)
+		return fmt.Errorf("open store: %w", disk.Explain(s.dir, 0, err))
 	}
 	fsStorer := filesystem.NewStorageWithOptions(osfs.New(dir, osfs.WithBoundOS()), cache.NewObjectLRU(objectCache),
 		filesystem.Options{KeepDescriptors: true, ExclusiveAccess: true})
 	if err := fsStorer.Init(); err != nil {
-		return fmt.Errorf("open store: %w", err)
+		return fmt.Errorf("open store: %w", disk.Explain(s.dir, 0, err))
 	}
 	s.storer, s.closer = fsStorer, fsStorer.Close
 	if ref, err := fsStorer.Reference(s.ref()); err == nil {
@@ -158,6 +162,9 @@ func (s *Store) Fetch(ctx context.Context, tip Hash) (*Commit, error) {
 	if commit, err := s.whole(tip); err == nil && !s.damaged.Load() {
 		return commit, s.setTip(tip)
 	}
+	if err := s.stillFull(tip); err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, transferTimeout)
 	defer cancel()
 	if s.tip != "" && !s.damaged.Load() && !s.worn() {
@@ -170,7 +177,7 @@ func (s *Store) Fetch(ctx context.Context, tip Hash) (*Commit, error) {
 		}
 	}
 	if err := s.startAnew(ctx, tip); err != nil {
-		return nil, s.remote.classify(ctx, err)
+		return nil, s.remote.classify(ctx, s.lacks(tip, err))
 	}
 	commit, err := s.whole(tip)
 	if err != nil {
@@ -220,13 +227,14 @@ func (s *Store) setTip(tip Hash) error {
 		return nil
 	}
 	s.tip = tip
-	return s.storer.SetReference(plumbing.NewHashReference(s.ref(), tip.git()))
+	return explainDisk(s.storer, s.storer.SetReference(plumbing.NewHashReference(s.ref(), tip.git())))
 }
 
 // suspect says whether an error comes from the local store rather than from the
 // remote.
 func (s *Store) suspect(err error) bool {
-	return !isNetwork(err) && (errors.Is(err, plumbing.ErrObjectNotFound) || errors.Is(err, errStore) || errors.Is(err, errPack))
+	// A snapshot may have room where all that changed meanwhile has not.
+	return isFull(err) || !isNetwork(err) && (errors.Is(err, plumbing.ErrObjectNotFound) || errors.Is(err, errStore) || errors.Is(err, errPack))
 }
 
 // worn says whether so many packs or loose objects have gathered that a fresh
@@ -259,12 +267,12 @@ func (s *Store) startAnew(ctx context.Context, tip Hash) error {
 	}
 	dir, err := os.MkdirTemp(s.dir, "new-")
 	if err != nil {
-		return fmt.Errorf("open store: %w", err)
+		return fmt.Errorf("open store: %w", disk.Explain(s.dir, 0, err))
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	fresh := filesystem.NewStorageWithOptions(osfs.New(dir, osfs.WithBoundOS()), cache.NewObjectLRU(objectCache), filesystem.Options{ExclusiveAccess: true})
 	if err := fresh.Init(); err != nil {
-		return fmt.Errorf("open store: %w", err)
+		return fmt.Errorf("open store: %w", disk.Explain(s.dir, 0, err))
 	}
 	_, err = s.fetchInto(ctx, fresh, tip, "", 1)
 	if err := errors.Join(err, fresh.Close()); err != nil {
@@ -274,7 +282,7 @@ func (s *Store) startAnew(ctx context.Context, tip Hash) error {
 	s.closer = func() error { return nil }
 	old := strings.Replace(dir, "new-", "old-", 1)
 	if err := errors.Join(os.Rename(s.current(), old), os.Rename(dir, s.current()), os.RemoveAll(old)); err != nil {
-		return fmt.Errorf("replace store: %w", err)
+		return fmt.Errorf("replace store: %w", disk.Explain(s.dir, 0, err))
 	}
 	return s.open(s.current())
 }

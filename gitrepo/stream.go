@@ -92,7 +92,8 @@ func (r *Remote) startLocal(ctx context.Context, service string) (*process, erro
 		return nil, err
 	}
 	return &process{in: in, out: out, stderr: stderr, end: func() error {
-		_ = in.Close()
+		// One that still writes, to nobody, would never end.
+		_ = errors.Join(in.Close(), out.Close())
 		return cmd.Wait()
 	}}, nil
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/gitsync/gitsync/gitrepo"
+	"github.com/gitsync/gitsync/internal/disk"
 	"github.com/gitsync/gitsync/state"
 	"github.com/gitsync/gitsync/trust"
 )
@@ -69,14 +70,15 @@ func (c *cycle) claimed(ctx context.Context) ([]gitrepo.Hash, error) {
 }
 
 // kept returns the commit that was accepted last, when the one that is there now is
-// refused: what it deployed is kept up.
+// refused, or has no room on the disk: what it deployed is kept running.
 func (c *cycle) kept(err error) *gitrepo.Commit {
 	var refusal *trust.Refusal
-	if !errors.As(err, &refusal) {
+	full := errors.Is(err, disk.ErrUnwritable)
+	if !errors.As(err, &refusal) && !full {
 		return nil
 	}
 	commit := c.source.Kept()
-	if commit == nil || commit.Hash != c.opts.Memory.Accepted() {
+	if commit == nil || commit.Hash != c.opts.Memory.Accepted() && (!full || c.opts.Verify != nil) {
 		return nil
 	}
 	return commit
@@ -89,6 +91,6 @@ func (c *cycle) goesOn(ctx context.Context, err error) {
 	if c.refused != nil {
 		event = zerolog.Ctx(ctx).Debug()
 	}
-	event.Err(err).Str("commit", c.commit.Hash.Short()).Msg("git: going on with the commit that is deployed")
+	event.Err(err).Str("reaction", string(React(err))).Str("commit", c.commit.Hash.Short()).Msg("git: going on with the commit that is deployed")
 	c.result.GitErr = err
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/gitsync/gitsync/container"
 	"github.com/gitsync/gitsync/container/types"
+	"github.com/gitsync/gitsync/internal/disk"
 	"github.com/gitsync/gitsync/lease"
 	"github.com/gitsync/gitsync/runtime"
 )
@@ -89,7 +90,7 @@ func keeperOf(dir string) (string, error) {
 		err = os.WriteFile(file, id, 0o600)
 	}
 	if err != nil {
-		return "", fmt.Errorf("name this data directory for leases: %w", err)
+		return "", fmt.Errorf("name this data directory for leases: %w", disk.Explain(dir, 0, err))
 	}
 	machine, err := os.Hostname()
 	if err != nil {

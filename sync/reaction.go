@@ -6,6 +6,7 @@ import (
 
 	"github.com/gitsync/gitsync/container"
 	"github.com/gitsync/gitsync/gitrepo"
+	"github.com/gitsync/gitsync/internal/disk"
 	"github.com/gitsync/gitsync/layout"
 	"github.com/gitsync/gitsync/runtime"
 	"github.com/gitsync/gitsync/trust"
@@ -30,7 +31,7 @@ func React(err error) Reaction {
 		return Retry
 	}
 	for _, target := range []error{
-		gitrepo.ErrAuth, gitrepo.ErrHostKey, gitrepo.ErrPushRefused, gitrepo.ErrSetup, trust.ErrRewind, trust.ErrNoStateKey, ErrUnconfirmed,
+		gitrepo.ErrAuth, gitrepo.ErrHostKey, gitrepo.ErrPushRefused, gitrepo.ErrSetup, trust.ErrRewind, trust.ErrNoStateKey, ErrUnconfirmed, disk.ErrUnwritable,
 		container.ErrBlocked, container.ErrNotOurs, runtime.ErrNameInUse, runtime.ErrPortInUse,
 	} {
 		if errors.Is(err, target) {

@@ -15,6 +15,7 @@ import (
 	"github.com/gitsync/gitsync/gitrepo"
 	"github.com/gitsync/gitsync/internal/grace"
 	"github.com/gitsync/gitsync/state"
+	"github.com/gitsync/gitsync/trust"
 )
 
 const (
@@ -32,6 +33,9 @@ const maxUnrecorded = 100
 
 // keep remembers what is to be recorded of a host, until that is done.
 func (c *cycle) keep(h *HostResult) {
+	if h.confirms {
+		c.found[h.Name] = h.Record
+	}
 	if !h.changed && c.unsaved[h.Name] == nil {
 		delete(c.unrecorded, h.Name)
 		return
@@ -41,9 +45,6 @@ func (c *cycle) keep(h *HostResult) {
 	if h.changed {
 		c.unsaved[h.Name] = h
 	}
-	if h.confirms {
-		c.found[h.Name] = h.Record
-	}
 }
 
 // record writes the records that changed, in one commit for each commit that was
@@ -51,10 +52,13 @@ func (c *cycle) keep(h *HostResult) {
 // with the next results. It goes on for a while after a cancellation, so that what was
 // done is written down.
 func (c *cycle) record(ctx context.Context) error {
-	if err := c.state.Confirm(c.found); err != nil {
-		return err
+	// A disk that cannot be written to keeps no deployment out of the state branch.
+	unremembered := c.state.Confirm(c.found)
+	if unremembered == nil {
+		clear(c.found)
+	} else if !errors.Is(unremembered, trust.ErrNotRemembered) {
+		return unremembered
 	}
-	clear(c.found)
 	bySource := map[string][]*HostResult{}
 	for _, h := range c.unsaved {
 		source := h.source()
@@ -65,7 +69,7 @@ func (c *cycle) record(ctx context.Context) error {
 		timeout = lastRecordTimeout
 	}
 	if len(bySource) == 0 && c.opts.Seal == nil {
-		return nil
+		return unremembered
 	}
 	ctx, cancel := grace.Context(ctx, timeout, recordGrace)
 	defer cancel()
@@ -77,7 +81,10 @@ func (c *cycle) record(ctx context.Context) error {
 			records[h.Name] = h.record
 		}
 		entry := c.entryOf(source, changed, records)
-		if err := c.state.Save(ctx, records, entry); err != nil {
+		if err := c.state.Save(ctx, records, entry); errors.Is(err, trust.ErrNotRemembered) {
+			// It is in the state branch.
+			unremembered = errors.Join(unremembered, err)
+		} else if err != nil {
 			return fmt.Errorf("record the deployment in branch %s (the next cycle tries again): %w", c.opts.StateBranch, err)
 		}
 		for _, h := range changed {
@@ -87,7 +94,7 @@ func (c *cycle) record(ctx context.Context) error {
 		c.result.Recorded = entry.Subject
 		zerolog.Ctx(ctx).Info().Str("branch", c.opts.StateBranch).Str("subject", entry.Subject).Msg("recorded")
 	}
-	return c.mend(ctx)
+	return errors.Join(unremembered, c.mend(ctx))
 }
 
 // source is the commit that the host's task followed.

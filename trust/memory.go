@@ -17,6 +17,7 @@ import (
 	"github.com/gofrs/flock"
 
 	"github.com/gitsync/gitsync/gitrepo"
+	"github.com/gitsync/gitsync/internal/disk"
 )
 
 // Memory is what the gitsyncs of one data directory know for themselves of one repo: what
@@ -192,7 +193,7 @@ func (m *Memory) change(change func(*known) bool) (err error) {
 	if m.file != "" && !m.readOnly {
 		unlock, err := lock(m.file)
 		if err != nil {
-			return fmt.Errorf("remember what is deployed: %w", err)
+			return m.unwritten(err)
 		}
 		defer unlock()
 		if err := m.load(); err != nil {
@@ -208,14 +209,22 @@ func (m *Memory) change(change func(*known) bool) (err error) {
 	}
 	if m.file != "" && !m.readOnly {
 		if err := write(m.file, next); err != nil {
-			return fmt.Errorf("remember what is deployed: %w", err)
+			return m.unwritten(err)
 		}
 		if m.seen, err = os.Stat(m.file); err != nil {
-			return fmt.Errorf("remember what is deployed: %w", err)
+			return m.unwritten(err)
 		}
 	}
 	m.know = next
 	return nil
+}
+
+// ErrNotRemembered means that something could not be written to the data directory: it is
+// not known to later processes, nor to this one.
+var ErrNotRemembered = errors.New("remember what is deployed")
+
+func (m *Memory) unwritten(err error) error {
+	return fmt.Errorf("%w: %w", ErrNotRemembered, disk.Explain(filepath.Dir(m.file), 0, err))
 }
 
 // lock keeps other processes from writing until it is undone. Who has it only writes a

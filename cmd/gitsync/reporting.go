@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/gitsync/gitsync/internal/disk"
 	"github.com/gitsync/gitsync/report"
 	"github.com/gitsync/gitsync/report/forge"
 	"github.com/gitsync/gitsync/report/notify"
@@ -77,7 +78,7 @@ func (o *reportingOptions) open(s *settings) (*reporting, error) {
 	defer func() { _ = remote.Close() }()
 	dir := s.repoDir(remote)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("make the data directory: %w", err)
+		return nil, fmt.Errorf("make the data directory: %w", disk.Explain(filepath.Dir(dir), 0, err))
 	}
 	options := report.Options{
 		Statuses:    report.StatusOptions{Prefix: o.context, Instance: o.instanceOf(s), PerHost: o.perHost, TargetURL: o.reportURL},

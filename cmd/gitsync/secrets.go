@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/gitsync/gitsync/internal/disk"
 	"github.com/gitsync/gitsync/secret"
 	"github.com/gitsync/gitsync/secret/unlock"
 	"github.com/gitsync/gitsync/sync"
@@ -104,7 +105,7 @@ func secretKey(dir string, create bool) ([]byte, error) {
 		return nil, fmt.Errorf("make the key that compares secrets: %w", err)
 	}
 	if err := writeNew(file, key); err != nil {
-		return nil, fmt.Errorf("keep the key that compares secrets: %w", err)
+		return nil, fmt.Errorf("keep the key that compares secrets: %w", disk.Explain(dir, 0, err))
 	}
 	return key, nil
 }

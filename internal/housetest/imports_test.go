@@ -31,6 +31,7 @@ var mayImport = map[string][]string{
 	"runtime/runtimetest": {"container/types", "runtime"},
 
 	"internal/follow":   {},
+	"internal/disk":     {},
 	"internal/grace":    {},
 	"internal/panics":   {},
 	"internal/spelling": {},
@@ -44,9 +45,9 @@ var mayImport = map[string][]string{
 
 	"lease": {"container", "container/types", "runtime"},
 
-	"gitrepo":           {"host/ssh", "internal/follow", "internal/panics", "internal/spelling"},
+	"gitrepo":           {"host/ssh", "internal/disk", "internal/follow", "internal/panics", "internal/spelling"},
 	"gitrepo/signature": {},
-	"trust":             {"gitrepo", "gitrepo/signature"},
+	"trust":             {"gitrepo", "gitrepo/signature", "internal/disk"},
 	"policy":            {"container", "container/types", "internal/spelling"},
 	"layout": {
 		"container", "container/types", "host", "host/direct", "host/ssh",
@@ -63,14 +64,14 @@ var mayImport = map[string][]string{
 	"server": {},
 
 	"sync": {
-		"container", "container/types", "gitrepo", "host", "internal/grace", "internal/panics", "layout", "lease", "policy", "registry", "report", "runtime", "secret", "state", "trust",
+		"container", "container/types", "gitrepo", "host", "internal/disk", "internal/grace", "internal/panics", "layout", "lease", "policy", "registry", "report", "runtime", "secret", "state", "trust",
 	},
 
 	"internal/demo": {
 		"container", "container/types", "examples", "runtime", "runtime/docker", "runtime/memory",
 	},
 	"cmd/gitsync": {
-		"container", "container/types", "examples", "gitrepo", "gitrepo/signature", "host", "host/direct", "host/ssh", "internal/demo", "internal/follow", "internal/spelling", "layout", "lease", "pin", "policy",
+		"container", "container/types", "examples", "gitrepo", "gitrepo/signature", "host", "host/direct", "host/ssh", "internal/demo", "internal/disk", "internal/follow", "internal/spelling", "layout", "lease", "pin", "policy",
 		"registry", "registry/dockerconfig", "report", "report/forge", "report/notify", "runtime", "runtime/docker", "runtime/memory", "secret", "secret/unlock", "server", "state", "sync", "trust",
 	},
 
