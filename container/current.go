@@ -37,6 +37,8 @@ type Current struct {
 	// Filled is what the runtime filled in for a container for which nothing was asked, as
 	// [types.ContainerFacts] has it; nil when no such container was made.
 	Filled map[string]string
+	// names are those of [Current.namesFound], while a plan is made.
+	names map[string]bool
 }
 
 // Instances are the containers that exist for one key. Outside of an update only
@@ -158,17 +160,21 @@ func baseName(name string) string {
 
 // named says whether a container that was found has this name.
 func (c Current) named(name string) bool {
-	if _, taken := c.Taken[name]; taken {
-		return true
-	}
+	_, taken := c.Taken[name]
+	return taken || c.names[name]
+}
+
+// namesFound returns the names of the containers that were found.
+func (c Current) namesFound() map[string]bool {
+	names := map[string]bool{}
 	for _, i := range c.Containers {
 		for _, row := range []*types.ContainerSummary{i.Main, i.New, i.Old} {
-			if row != nil && row.Name == name {
-				return true
+			if row != nil {
+				names[row.Name] = true
 			}
 		}
 	}
-	return false
+	return names
 }
 
 // any returns whichever instance there is, preferring the main one.

@@ -9,23 +9,17 @@ import (
 )
 
 // needs returns what must be there before the container, by key: what it depends
-// on, and the owners of the namespaces that it shares, which must have started.
-func (s ContainersState) needs(key string) map[string]Condition {
+// on, and the owners of the namespaces that it shares, which must have started. names are
+// those of [ContainersState.names].
+func (s ContainersState) needs(key string, names map[string][]string) map[string]Condition {
 	m := s[key]
 	needs := map[string]Condition{}
 	if m == nil {
 		return needs
 	}
-	c := m.Container.Config
-	for _, mode := range []string{c.NetworkMode, c.PidMode, c.IpcMode} {
-		name, shares := strings.CutPrefix(mode, "container:")
-		if !shares {
-			continue
-		}
-		for other, owner := range s {
-			if owner != nil && owner.Container.Config.Name == name {
-				needs[other] = Started
-			}
+	for _, name := range m.owners() {
+		for _, other := range names[name] {
+			needs[other] = Started
 		}
 	}
 	for other, condition := range m.DependsOn {
@@ -34,27 +28,38 @@ func (s ContainersState) needs(key string) map[string]Condition {
 	return needs
 }
 
+// names returns the keys of the containers, by the containers' names.
+func (s ContainersState) names() map[string][]string {
+	names := map[string][]string{}
+	for key, m := range s {
+		if m != nil {
+			names[m.Container.Config.Name] = append(names[m.Container.Config.Name], key)
+		}
+	}
+	return names
+}
+
 // Cycle returns the keys of containers that wait for each other, beginning and
 // ending with the same key; nil when there are none. Containers wait for those
 // that they depend on, and for those whose namespaces they share.
 func (s ContainersState) Cycle() []string {
-	done := map[string]bool{}
+	names, done, onPath := s.names(), map[string]bool{}, map[string]bool{}
 	var path []string
 	var visit func(key string) []string
 	visit = func(key string) []string {
-		if i := slices.Index(path, key); i >= 0 {
-			return append(slices.Clone(path[i:]), key)
+		if onPath[key] {
+			return append(slices.Clone(path[slices.Index(path, key):]), key)
 		}
 		if done[key] || s[key] == nil {
 			return nil
 		}
-		path = append(path, key)
-		for _, other := range sortedKeys(s.needs(key)) {
+		path, onPath[key] = append(path, key), true
+		for _, other := range sortedKeys(s.needs(key, names)) {
 			if cycle := visit(other); cycle != nil {
 				return cycle
 			}
 		}
-		path = path[:len(path)-1]
+		path, onPath[key] = path[:len(path)-1], false
 		done[key] = true
 		return nil
 	}
@@ -93,16 +98,26 @@ func (s ContainersState) validateOrder() []error {
 // bindJobs tells each pre-deploy job which containers depend on it, so that it runs
 // again when one of them changes.
 func (s ContainersState) bindJobs() {
+	dependants := map[string][]string{}
+	for _, key := range sortedKeys(s) {
+		if !s[key].PreDeploy {
+			for job := range s[key].DependsOn {
+				dependants[job] = append(dependants[job], key)
+			}
+		}
+	}
+	digests := map[string][2]string{}
 	for key, job := range s {
 		if !job.PreDeploy {
 			continue
 		}
 		sum, sumV2 := sha256.New(), sha256.New()
-		for _, other := range sortedKeys(s) {
-			if _, depends := s[other].DependsOn[key]; depends && !s[other].PreDeploy {
-				fmt.Fprintf(sum, "%s %s\n", other, s[other].SpecDigest())
-				fmt.Fprintf(sumV2, "%s %s\n", other, s[other].specDigestV2())
+		for _, other := range dependants[key] {
+			if _, made := digests[other]; !made {
+				digests[other] = [2]string{s[other].SpecDigest(), s[other].specDigestV2()}
 			}
+			fmt.Fprintf(sum, "%s %s\n", other, digests[other][0])
+			fmt.Fprintf(sumV2, "%s %s\n", other, digests[other][1])
 		}
 		job.DependantSpecs, job.Dependants = hex.EncodeToString(sum.Sum(nil)), hex.EncodeToString(sumV2.Sum(nil))
 	}

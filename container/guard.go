@@ -55,7 +55,11 @@ func (o PlanOptions) guardRemovals(decisions []*decision) []string {
 		// The others were judged already, against what was deployed before they were held back.
 		// A record that others may have written says nothing of that.
 		if !o.Unconfirmed {
-			removals = slices.DeleteFunc(removals, func(d *decision) bool { return slices.Contains(first, d.key) })
+			judged := map[string]bool{}
+			for _, key := range first {
+				judged[key] = true
+			}
+			removals = slices.DeleteFunc(removals, func(d *decision) bool { return judged[d.key] })
 		}
 	}
 	if why != "" {

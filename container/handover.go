@@ -9,38 +9,85 @@ import (
 
 // handOvers groups the decisions in which one container gets something that another one,
 // which stops, still has: a group succeeds or is taken back as a whole. Everyone else is
-// alone.
+// alone. The work grows with what the containers have, not with its square.
 func handOvers(decisions []*decision) [][]*decision {
-	group := map[*decision]*decision{}
-	find := func(d *decision) *decision {
-		for group[d] != d {
-			d = group[d]
+	groups, _ := handOversWithWork(decisions)
+	return groups
+}
+
+// handOversWithWork returns also how many comparisons that took.
+func handOversWithWork(decisions []*decision) (groups [][]*decision, work int) {
+	p := partition{parent: map[*decision]*decision{}}
+	g := giversOf(decisions)
+	for _, taker := range decisions {
+		for _, l := range g.to(taker) {
+			p.joinAll(taker, l)
 		}
-		return d
-	}
-	for _, d := range decisions {
-		group[d] = d
+		for _, l := range g.owners(taker) {
+			p.joinAll(taker, l)
+		}
 	}
 	moved := soleUsers(decisions)
-	for _, taker := range decisions {
-		for _, giver := range decisions {
-			if taker != giver && (takesOver(taker, giver) || moved.between(taker, giver) || sharesChange(taker, giver)) {
-				group[find(taker)] = find(giver)
+	for _, giver := range decisions {
+		for _, taker := range moved.from(giver) {
+			if taker != giver && taker.incoming() {
+				p.join(taker, giver)
 			}
 		}
 	}
-	members := map[*decision][]*decision{}
-	var roots []*decision
-	for _, d := range decisions {
-		root := find(d)
-		if members[root] == nil {
-			roots = append(roots, root)
+	return p.groups(decisions), p.steps + g.lookups
+}
+
+// partition is which decisions belong together.
+type partition struct {
+	parent map[*decision]*decision
+	// steps counts the comparisons.
+	steps int
+}
+
+func (p *partition) find(d *decision) *decision {
+	for p.parent[d] != nil {
+		if up := p.parent[p.parent[d]]; up != nil {
+			p.parent[d] = up
 		}
-		members[root] = append(members[root], d)
+		d, p.steps = p.parent[d], p.steps+1
 	}
+	return d
+}
+
+func (p *partition) join(a, b *decision) {
+	p.steps++
+	if a, b = p.find(a), p.find(b); a != b {
+		p.parent[a] = b
+	}
+}
+
+// joinAll joins a decision with all of a lot. Those are joined with each other once.
+func (p *partition) joinAll(d *decision, l *lot) {
+	if l == nil || len(l.members) == 0 {
+		return
+	}
+	if !l.joined {
+		for _, member := range l.members {
+			p.join(member, l.members[0])
+		}
+		l.joined = true
+	}
+	p.join(d, l.members[0])
+}
+
+// groups returns the decisions that belong together, in the order of the first of each.
+func (p *partition) groups(decisions []*decision) [][]*decision {
+	at := map[*decision]int{}
 	var out [][]*decision
-	for _, root := range roots {
-		out = append(out, members[root])
+	for _, d := range decisions {
+		root := p.find(d)
+		i, known := at[root]
+		if !known {
+			i = len(out)
+			at[root], out = i, append(out, nil)
+		}
+		out[i] = append(out[i], d)
 	}
 	return out
 }
@@ -65,28 +112,6 @@ func (d *decision) incoming() bool {
 func (d *decision) fresh() bool {
 	return d.desired != nil && d.main != nil && d.old == nil && d.previous == nil && !d.opts.Unconfirmed &&
 		slices.Contains([]Kind{"", Start, Restart, Reload, Configure, Adjust}, d.kind)
-}
-
-// takesOver says whether the taker wants the name or a host port of the giver.
-func takesOver(taker, giver *decision) bool {
-	out := giver.outgoing()
-	if out == nil || !taker.incoming() {
-		return false
-	}
-	want := taker.desired.Container.Config
-	if want.Name == baseName(out.Name) {
-		return true
-	}
-	held := out.Ports
-	known := giver.previous != nil && giver.previous.HasSpecDigest(out.Labels[LabelSpec])
-	if giver.previous != nil && (known || giver.releases()) {
-		held = slices.Concat(held, giver.previous.Container.Config.Ports)
-	}
-	if giver.releases() && len(giver.recovery) > 0 && !known {
-		// It is brought back first, and nobody knows with which ports.
-		return len(want.Ports) > 0
-	}
-	return slices.ContainsFunc(want.Ports, func(p types.PortMap) bool { return slices.ContainsFunc(held, p.Conflicts) })
 }
 
 // sharesChange says whether a container shares a namespace with another one whose process
@@ -122,65 +147,49 @@ func (m *HostConfiguredContainer) owners() []string {
 	return names
 }
 
-// moves holds what exactly one container has by the record, or by the repo, with that
-// container's key.
-type moves struct{ before, after map[string]string }
+// moves holds what exactly one container has by the record, or by the repo.
+type moves struct {
+	before, after map[string]*decision
+}
 
 // soleUsers finds what only one container uses: where that goes from one to another, the
 // two must neither run at the same time, nor one go without the other. What several share
 // is handed on by nobody.
 func soleUsers(decisions []*decision) moves {
-	sole := moves{map[string]string{}, map[string]string{}}
-	note := func(users map[string]string, key string, m *HostConfiguredContainer) {
+	sole := moves{map[string]*decision{}, map[string]*decision{}}
+	note := func(users map[string]*decision, d *decision, m *HostConfiguredContainer) {
 		if m == nil {
 			return
 		}
 		for _, thing := range m.things() {
-			if user, used := users[thing]; used && user != key {
-				users[thing] = ""
+			if user, used := users[thing]; used && user != d {
+				users[thing] = nil
 			} else {
-				users[thing] = key
+				users[thing] = d
 			}
 		}
 	}
 	for _, d := range decisions {
-		note(sole.before, d.key, d.previous)
-		note(sole.after, d.key, d.desired)
+		note(sole.before, d, d.previous)
+		note(sole.after, d, d.desired)
 	}
 	return sole
 }
 
-// keepPredecessors holds the removal of a container back as long as the new one that gets
-// what it has cannot be created.
-func keepPredecessors(decisions []*decision) {
-	moved := soleUsers(decisions)
-	for _, giver := range decisions {
-		if giver.kind != Remove {
-			continue
-		}
-		for _, d := range decisions {
-			taker := *d
-			taker.kind = Create
-			waits := (d.kind == Hold || d.kind == Blocked) && d.main == nil && d.desired != nil
-			if waits && (takesOver(&taker, giver) || moved.between(&taker, giver)) {
-				giver.kind, giver.recovery = Hold, nil
-				giver.causes = append(giver.causes, cause("", "it is kept until %s, which gets what it has, can be created", d.key))
-				break
-			}
-		}
-	}
-}
-
-// between says whether something goes from the giver to the taker. A container that goes on
-// to exist hands on nothing but config files.
-func (s moves) between(taker, giver *decision) bool {
+// from returns those to whom something goes from the giver. A container that goes on to
+// exist hands on nothing but config files.
+func (s moves) from(giver *decision) []*decision {
 	stays := slices.Contains([]Kind{Restart, Reload, Configure}, giver.kind)
-	if giver.previous == nil || giver.outgoing() == nil && !stays || !taker.incoming() {
-		return false
+	if giver.previous == nil || giver.outgoing() == nil && !stays {
+		return nil
 	}
-	return slices.ContainsFunc(giver.previous.things(), func(thing string) bool {
-		return s.before[thing] == giver.key && s.after[thing] == taker.key
-	})
+	var takers []*decision
+	for _, thing := range giver.previous.things() {
+		if taker := s.after[thing]; taker != nil && s.before[thing] == giver {
+			takers = append(takers, taker)
+		}
+	}
+	return takers
 }
 
 // things are what a container has on its host beside its ports: names on a network,

@@ -21,10 +21,9 @@ func takeBackTogether(decisions []*decision) {
 				d.takeBackUpdate()
 			}
 		}
+		inTheWay := standing(group)
 		for _, d := range group {
-			if d.fresh() && running(d.main) && slices.ContainsFunc(group, func(giver *decision) bool {
-				return giver != d && (giver.kind == Remove || giver.bringsBackOld()) && giver.stands(d)
-			}) {
+			if d.fresh() && running(d.main) && inTheWay(d) {
 				d.stopAgain()
 			}
 		}
@@ -46,11 +45,27 @@ func (d *decision) bringsBackOld() bool {
 	return d.main != nil && lastIndex(d.recovery, ActionStart) >= 0
 }
 
-// stands says whether a container that runs has what the old one needs.
-func (d *decision) stands(inTheWay *decision) bool {
-	return takesOver(inTheWay, d) || d.previous != nil && slices.ContainsFunc(d.previous.things(), func(thing string) bool {
-		return slices.Contains(inTheWay.desired.things(), thing)
-	})
+// standing returns whether a container that runs has what an old one of the group needs.
+func standing(group []*decision) (inTheWay func(*decision) bool) {
+	var back []*decision
+	things := lots{}
+	for _, d := range group {
+		if d.kind != Remove && !d.bringsBackOld() {
+			continue
+		}
+		back = append(back, d)
+		if d.previous != nil {
+			for _, thing := range d.previous.things() {
+				things.add(thing, d)
+			}
+		}
+	}
+	givers := giversOf(back)
+	return func(d *decision) bool {
+		other := func(l *lot) bool { return l.other(d) != nil }
+		return slices.ContainsFunc(givers.to(d), other) ||
+			slices.ContainsFunc(d.desired.things(), func(thing string) bool { return other(things[thing]) })
+	}
 }
 
 // stopAgain stops a container that the interrupted update created and started: it is
@@ -68,13 +83,20 @@ func (d *decision) stopAgain() {
 func recoveryUnits(decisions []*decision) []Unit {
 	var units []Unit
 	done := map[*decision]bool{}
-	groups := handOvers(decisions)
+	if !slices.ContainsFunc(decisions, func(d *decision) bool { return len(d.recovery) > 0 }) {
+		return nil
+	}
+	groupOf := map[*decision][]*decision{}
+	for _, group := range handOvers(decisions) {
+		for _, d := range group {
+			groupOf[d] = group
+		}
+	}
 	for _, d := range decisions {
 		if done[d] || len(d.recovery) == 0 {
 			continue
 		}
-		i := slices.IndexFunc(groups, func(group []*decision) bool { return slices.Contains(group, d) })
-		group := dependantsLast(slices.DeleteFunc(slices.Clone(groups[i]), func(d *decision) bool { return len(d.recovery) == 0 }))
+		group := dependantsLast(slices.DeleteFunc(slices.Clone(groupOf[d]), func(d *decision) bool { return len(d.recovery) == 0 }))
 		var first, starts []Step
 		for _, member := range group {
 			done[member] = true
@@ -91,29 +113,47 @@ func recoveryUnits(decisions []*decision) []Unit {
 
 // dependantsLast orders the decisions of a group by what their old containers need.
 func dependantsLast(group []*decision) []*decision {
-	before := map[string][]string{}
-	for _, d := range group {
-		for _, other := range group {
-			if other != d && d.oldNeeds(other) {
-				before[d.key] = append(before[d.key], other.key)
-			}
-		}
-	}
 	ordered := slices.Clone(group)
-	sortBy(ordered, before)
+	sortBy(ordered, oldNeeds(group))
 	return ordered
 }
 
-// oldNeeds says whether what was deployed of one container depends on the other, or shares
-// its namespace.
-func (d *decision) oldNeeds(other *decision) bool {
-	m := d.previous
-	if m == nil {
-		m = d.desired
+// oldNeeds returns, by key, the keys of those in the group that what was deployed of a
+// container depends on, or whose namespace it shares.
+func oldNeeds(group []*decision) map[string][]string {
+	owners, byKey := lots{}, index(group)
+	for _, d := range group {
+		if d.main != nil {
+			owners.add(baseName(d.main.Name), d)
+		}
 	}
-	if m == nil || other.main == nil {
-		return false
+	needs := map[string][]string{}
+	for _, d := range group {
+		m := d.previous
+		if m == nil {
+			m = d.desired
+		}
+		if m == nil {
+			continue
+		}
+		var keys []string
+		for key := range m.DependsOn {
+			if other := byKey[key]; other != nil && other != d && other.main != nil {
+				keys = append(keys, key)
+			}
+		}
+		for _, name := range m.owners() {
+			if l := owners[name]; l != nil {
+				for _, other := range l.members {
+					if other != d {
+						keys = append(keys, other.key)
+					}
+				}
+			}
+		}
+		if len(keys) > 0 {
+			needs[d.key] = set(keys)
+		}
 	}
-	_, depends := m.DependsOn[other.key]
-	return depends || slices.Contains(m.owners(), baseName(other.main.Name))
+	return needs
 }

@@ -24,15 +24,20 @@ func ordered(decisions []*decision, previous ContainersState) (removals, others 
 		sortBy(group, before)
 	}
 	others = topological(others, before)
-	after := map[string][]string{}
-	for _, group := range removals {
+	return topological(removals, dependants(removals, previous)), others
+}
+
+// dependants returns, by key, which of the groups' containers need it by the record.
+func dependants(groups [][]*decision, previous ContainersState) map[string][]string {
+	names, after := previous.names(), map[string][]string{}
+	for _, group := range groups {
 		for _, d := range group {
-			for other := range previous.needs(d.key) {
+			for other := range previous.needs(d.key, names) {
 				after[other] = append(after[other], d.key)
 			}
 		}
 	}
-	return topological(removals, after), others
+	return after
 }
 
 // sortBy orders the decisions of one group by what they need of each other.

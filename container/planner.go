@@ -72,9 +72,11 @@ func MakePlan(host string, desired, previous ContainersState, current Current, o
 		plan.Changes = append(plan.Changes, Change{Container: helper.Name, Kind: Recover, Causes: d.causes})
 	}
 	var decisions []*decision
+	names := desired.names()
+	current.names = current.namesFound()
 	for _, key := range allKeys(desired, previous, current.Containers) {
 		d := decide(key, desired[key], previous[key], current, opts)
-		d.needs = desired.needs(key)
+		d.needs = desired.needs(key, names)
 		d.explainInheritance()
 		d.suspend()
 		d.deny()
@@ -174,42 +176,64 @@ func index(decisions []*decision) map[string]*decision {
 // one's ID and would never start it again. One that is started again has a new
 // namespace, which a restart joins.
 func followNamespaces(decisions []*decision) {
-	owners := map[string]*decision{}
+	owners, guests := map[string]*decision{}, map[string][]*decision{}
 	for _, d := range decisions {
-		if d.desired != nil {
-			owners[d.desired.Container.Config.Name] = d
+		if d.desired == nil {
+			continue
+		}
+		owners[d.desired.Container.Config.Name] = d
+		for _, name := range d.desired.owners() {
+			guests[name] = append(guests[name], d)
 		}
 	}
-	for changed := true; changed; {
-		changed = false
-		for _, d := range decisions {
-			if d.desired == nil || d.main == nil || d.kind == Blocked || d.kind == Suspended || d.creates() {
-				continue
-			}
-			owner := sharedOwner(d.desired, owners)
-			switch {
-			case owner == nil:
-			case owner.creates():
-				d.kind = Replace
-				d.causes = append(d.causes, cause("", "it shares a namespace with %s, which is created anew", owner.key))
-				changed = true
-			case owner.restarts() && !d.restarts() && running(d.main):
-				d.kind = Restart
-				d.causes = append(d.causes, cause("", "it shares a namespace with %s, which is started again", owner.key))
-				changed = true
-			}
+	spread(decisions, func(d *decision) []*decision {
+		if d.desired == nil || !d.followOwner(owners) {
+			return nil
 		}
+		return guests[d.desired.Container.Config.Name]
+	})
+}
+
+// followOwner changes the decision as the owner of its namespace changes, and says whether
+// it did.
+func (d *decision) followOwner(owners map[string]*decision) bool {
+	if d.main == nil || d.kind == Blocked || d.kind == Suspended || d.creates() {
+		return false
+	}
+	owner := sharedOwner(d.desired, owners)
+	switch {
+	case owner == nil:
+	case owner.creates():
+		d.kind = Replace
+		d.causes = append(d.causes, cause("", "it shares a namespace with %s, which is created anew", owner.key))
+		return true
+	case owner.restarts() && !d.restarts() && running(d.main):
+		d.kind = Restart
+		d.causes = append(d.causes, cause("", "it shares a namespace with %s, which is started again", owner.key))
+		return true
+	}
+	return false
+}
+
+// spread asks all decisions whether they change, and then those again that a change may
+// change, until nothing does. The function returns those that depend on what it changed.
+func spread(decisions []*decision, change func(*decision) []*decision) {
+	for len(decisions) > 0 {
+		var next []*decision
+		for _, d := range decisions {
+			next = append(next, change(d)...)
+		}
+		slices.SortFunc(next, func(a, b *decision) int { return strings.Compare(a.key, b.key) })
+		decisions = slices.Compact(next)
 	}
 }
 
 // sharedOwner returns the decision about the container whose namespace m shares,
 // preferring one that is created anew.
 func sharedOwner(m *HostConfiguredContainer, owners map[string]*decision) *decision {
-	c := m.Container.Config
 	var found *decision
-	for _, mode := range []string{c.NetworkMode, c.PidMode, c.IpcMode} {
-		name, shares := strings.CutPrefix(mode, "container:")
-		if owner := owners[name]; shares && owner != nil && (found == nil || owner.creates()) {
+	for _, name := range m.owners() {
+		if owner := owners[name]; owner != nil && (found == nil || owner.creates()) {
 			found = owner
 		}
 	}
@@ -265,27 +289,38 @@ func (d *decision) hold(why string) {
 // holdDependants leaves those alone whose changes need a container that is held
 // back, or that cannot be there.
 func (o PlanOptions) holdDependants(decisions []*decision, byKey map[string]*decision) {
-	for changed := true; changed; {
-		changed = false
-		for _, d := range decisions {
-			if !d.creates() || d.kind == Create && d.previous != nil && SameSpec(d.previous, d.desired) {
-				continue
-			}
-			for _, key := range sortedKeys(d.needs) {
-				other := byKey[key]
-				_, held := o.Held[key]
-				absent := other != nil && other.main == nil && (other.kind == Blocked || other.kind == Suspended)
-				missing := other != nil && (held || other.kind == Hold || absent)
-				if !missing {
-					continue
-				}
-				d.kind, d.recovery = Hold, nil
-				d.causes = append(d.causes, cause("", "it waits for %s, which it depends on", key))
-				changed = true
-				break
-			}
+	dependants := map[string][]*decision{}
+	for _, d := range decisions {
+		for key := range d.needs {
+			dependants[key] = append(dependants[key], d)
 		}
 	}
+	spread(decisions, func(d *decision) []*decision {
+		missing := o.missing(d, byKey)
+		if missing == "" {
+			return nil
+		}
+		d.kind, d.recovery = Hold, nil
+		d.causes = append(d.causes, cause("", "it waits for %s, which it depends on", missing))
+		return dependants[d.key]
+	})
+}
+
+// missing returns the key of what a container that is created needs, and that is held back
+// or cannot be there; empty when there is none.
+func (o PlanOptions) missing(d *decision, byKey map[string]*decision) string {
+	if !d.creates() || len(d.needs) == 0 || d.kind == Create && d.previous != nil && SameSpec(d.previous, d.desired) {
+		return ""
+	}
+	for _, key := range sortedKeys(d.needs) {
+		other := byKey[key]
+		_, held := o.Held[key]
+		absent := other != nil && other.main == nil && (other.kind == Blocked || other.kind == Suspended)
+		if other != nil && (held || other.kind == Hold || absent) {
+			return key
+		}
+	}
+	return ""
 }
 
 func pulls(decisions []*decision) []Step {

@@ -16,9 +16,10 @@ func units(groups [][]*decision, byKey map[string]*decision) []Unit {
 		if len(unit.Steps) == 0 {
 			continue
 		}
-		for _, key := range sortedKeys(groupNeeds(group)) {
+		needs := groupNeeds(group)
+		for _, key := range sortedKeys(needs) {
 			if earlier[key] {
-				unit.Needs = append(unit.Needs, Need{key, groupNeeds(group)[key]})
+				unit.Needs = append(unit.Needs, Need{key, needs[key]})
 			}
 		}
 		for _, d := range group {
@@ -46,14 +47,7 @@ func groupNeeds(group []*decision) map[string]Condition {
 func removalUnits(groups [][]*decision, previous ContainersState) []Unit {
 	var out []Unit
 	earlier := map[string]bool{}
-	dependants := map[string][]string{}
-	for _, group := range groups {
-		for _, d := range group {
-			for other := range previous.needs(d.key) {
-				dependants[other] = append(dependants[other], d.key)
-			}
-		}
-	}
+	dependants := dependants(groups, previous)
 	for _, group := range groups {
 		unit := Unit{Steps: groupSteps(group, nil)}
 		for _, d := range group {
@@ -91,7 +85,7 @@ func groupSteps(group []*decision, byKey map[string]*decision) []Step {
 	if len(group) == 1 && group[0].kind == Recover && group[0].old != nil {
 		return append(group[0].resumeSteps(), group[0].hookSteps()...)
 	}
-	held := heldNames(group)
+	held, creators, known := heldNames(group), creatorsOf(group), recorded(group)
 	// All of a group stop in their order: so they start in it again, when it is taken back.
 	halted := slices.ContainsFunc(group, func(d *decision) bool { return d.main != nil && restarting(d.main) })
 	p := &phases{}
@@ -100,12 +94,12 @@ func groupSteps(group []*decision, byKey map[string]*decision) []Step {
 			p.before = append(p.before, d.dependencySteps(byKey)...)
 		}
 		d.addSmallRepairs(p)
-		if d.kind == Start && d.fresh() && recorded(group) {
+		if known && d.kind == Start && d.fresh() {
 			// An interrupted update created it: it goes when this one is taken back.
 			p.create = append(p.create, Step{Action: ActionCreate, Container: d.key, Instance: Existing, ID: d.main.ID, Name: d.main.Name, Done: true})
 		}
 		names := p
-		if d.follows(group) {
+		if d.follows(creators) {
 			names = &phases{}
 		}
 		d.addCreation(names, held, len(group) == 1)
@@ -122,13 +116,10 @@ func groupSteps(group []*decision, byKey map[string]*decision) []Step {
 		}
 		p.finish = append(p.finish, d.hookSteps()...)
 	}
-	early := map[string]*decision{}
+	early, lastNeed := map[string]*decision{}, lastNeeds(group)
 	for i, d := range group {
-		neededNow := slices.ContainsFunc(group[i+1:], func(later *decision) bool {
-			condition := later.needs[d.key]
-			return later.starts() && (condition == Healthy || condition == Completed)
-		})
-		isEarly := d.startsEarly(group)
+		neededNow := lastNeed[d.key] > i
+		isEarly := d.startsEarly(group, creators)
 		start, wait := d.startSteps(isEarly, len(group) == 1)
 		switch {
 		case isEarly:
@@ -140,8 +131,25 @@ func groupSteps(group []*decision, byKey map[string]*decision) []Step {
 		}
 	}
 	p.takeNames(early)
-	p.halt, p.stop, p.remove = dependantsFirst(p.halt, group), dependantsFirst(p.stop, group), dependantsFirst(p.remove, group)
+	p.dependantsFirst(group)
 	return p.all()
+}
+
+// lastNeeds returns, by key, the position of the last one that starts only when that
+// container is ready, or has ended.
+func lastNeeds(group []*decision) map[string]int {
+	last := map[string]int{}
+	for i, d := range group {
+		if !d.starts() {
+			continue
+		}
+		for key, condition := range d.needs {
+			if condition == Healthy || condition == Completed {
+				last[key] = i
+			}
+		}
+	}
+	return last
 }
 
 // recorded says whether the record knows one of the group: then what it does not know came
@@ -159,40 +167,48 @@ func (p *phases) takeNames(early map[string]*decision) {
 	}
 }
 
+// creatorsOf returns those that create a container, by its name.
+func creatorsOf(group []*decision) lots {
+	creators := lots{}
+	for _, d := range group {
+		if d.creates() {
+			creators.add(d.desired.Container.Config.Name, d)
+		}
+	}
+	return creators
+}
+
 // follows says whether the container is recreated after the owner of a namespace that it
 // shares, which the engine looks up by its name when the container is created.
-func (d *decision) follows(group []*decision) bool {
-	return d.creates() && slices.ContainsFunc(group, func(owner *decision) bool {
-		return owner != d && owner.creates() && slices.Contains(d.desired.owners(), owner.desired.Container.Config.Name)
-	})
+func (d *decision) follows(creators lots) bool {
+	return d.creates() && slices.ContainsFunc(d.desired.owners(), func(name string) bool { return creators[name].other(d) != nil })
 }
 
 // startsEarly says whether the new container starts before the old one stops: nobody in
 // the group waits for what the old one has but those that share its namespace.
-func (d *decision) startsEarly(group []*decision) bool {
-	return d.kind == Replace && d.desired.startFirst() && !d.follows(group) && !slices.ContainsFunc(group, func(other *decision) bool {
+func (d *decision) startsEarly(group []*decision, creators lots) bool {
+	return d.kind == Replace && d.desired.startFirst() && !d.follows(creators) && !slices.ContainsFunc(group, func(other *decision) bool {
 		return other != d && !sharesChange(other, d)
 	})
 }
 
 // dependantsFirst orders steps so that who depends on another container, or shares its
 // namespace, is stopped before that one. Taken back in reverse, it starts after it.
-func dependantsFirst(steps []Step, group []*decision) []Step {
+func (p *phases) dependantsFirst(group []*decision) {
 	order := map[string]int{}
 	for i, d := range stopOrder(group) {
 		order[d.key] = i
 	}
-	slices.SortStableFunc(steps, func(a, b Step) int { return order[a.Container] - order[b.Container] })
-	return steps
+	for _, steps := range [][]Step{p.halt, p.stop, p.remove} {
+		slices.SortStableFunc(steps, func(a, b Step) int { return order[a.Container] - order[b.Container] })
+	}
 }
 
 func stopOrder(group []*decision) []*decision {
-	before := map[string][]string{}
+	before, needs := map[string][]string{}, oldNeeds(group)
 	for _, d := range group {
-		for _, other := range group {
-			if other != d && d.oldNeeds(other) {
-				before[other.key] = append(before[other.key], d.key)
-			}
+		for _, other := range needs[d.key] {
+			before[other] = append(before[other], d.key)
 		}
 	}
 	ordered := slices.Clone(group)
