@@ -14,6 +14,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
 	"github.com/go-git/go-git/v5/plumbing/transport"
 
+	"github.com/gitsync/gitsync/gitrepo/pack"
 	"github.com/gitsync/gitsync/host/ssh"
 	"github.com/gitsync/gitsync/internal/disk"
 	"github.com/gitsync/gitsync/internal/panics"
@@ -40,7 +41,7 @@ var (
 	// ErrObjectMissing means that the store is damaged; the next Fetch mends it.
 	ErrObjectMissing = errors.New("an object is missing from the local store")
 	// ErrTooLarge means that a file, or a pack, is larger than allowed.
-	ErrTooLarge = errors.New("too large")
+	ErrTooLarge = pack.ErrTooLarge
 	// ErrMalformed means that a commit cannot be read as its signature would have it.
 	ErrMalformed = errors.New("the commit is malformed")
 	// ErrSetup means that time does not heal it: somebody must change the settings of

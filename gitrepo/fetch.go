@@ -70,8 +70,8 @@ func (s *Store) receive(ctx context.Context, session transport.UploadPackSession
 	if err := addShallow(into, response); err != nil {
 		return err
 	}
-	pack := &limited{ReadCloser: io.NopCloser(demux(request, response)), left: maxPack}
-	if err := storePack(ctx, into, pack); err != nil {
+	from := &limited{ReadCloser: io.NopCloser(demux(request, response)), left: maxPack}
+	if err := storePack(ctx, into, from); err != nil {
 		if isNetwork(err) || errors.Is(err, ErrTooLarge) || ctx.Err() != nil {
 			return err
 		}

@@ -9,11 +9,12 @@ import (
 	"slices"
 
 	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/go-git/go-git/v5/plumbing/format/packfile"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
 	"github.com/go-git/go-git/v5/plumbing/transport"
 	"github.com/go-git/go-git/v5/storage/memory"
+
+	"github.com/gitsync/gitsync/gitrepo/pack"
 )
 
 const (
@@ -149,9 +150,10 @@ func receiveLineage(ctx context.Context, session transport.UploadPackSession, re
 		return err
 	}
 	defer func() { _ = response.Close() }()
-	pack := &limited{ReadCloser: io.NopCloser(demux(request, response)), left: maxLineage}
-	err = storePack(ctx, l.objects, pack)
-	if errors.Is(err, packfile.ErrEmptyPackfile) {
+	from := &limited{ReadCloser: io.NopCloser(demux(request, response)), left: maxLineage}
+	// A server that cannot leave the files out sends them: they are passed over.
+	err = keepPack(ctx, l.objects, from, pack.Commit, pack.Tag)
+	if isEmptyPack(err) {
 		return nil
 	}
 	return err
@@ -233,6 +235,9 @@ func (s *Store) FetchBelow(ctx context.Context, tip, wanted Hash, below int) (*C
 	}
 	if commit, err := s.whole(wanted); err == nil {
 		return commit, s.setTip(wanted)
+	}
+	if err := s.makeRoom(); err != nil {
+		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, transferTimeout)
 	defer cancel()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"net"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -17,7 +18,12 @@ import (
 	"github.com/gitsync/gitsync/internal/sshdtest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if how := os.Getenv(fetchAlone); how != "" {
+		os.Exit(childFetches(how))
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // transports are all ways to reach a repo, each with what it takes to log in.
 var transports = map[string]func(t *testing.T, r *gittest.Repo) (string, gitrepo.Auth){

@@ -39,6 +39,8 @@ type Store struct {
 	branch string
 	dir    string
 	lock   *flock.Flock
+	// temporary is a directory that goes with the store.
+	temporary string
 
 	mu      stdsync.Mutex
 	storer  storage.Storer
@@ -55,8 +57,9 @@ type Store struct {
 }
 
 // OpenStore opens the store of a branch in dir, which belongs to it alone and is
-// made when it is missing. An empty dir keeps the objects in memory. What a killed
-// process left behind is removed.
+// made when it is missing. An empty dir keeps the objects in a temporary directory from
+// the first fetch on until [Store.Close], or in memory where none can be made: only a small
+// repo fits there. What a killed process left behind is removed.
 //
 // Errors: [ErrLocked].
 func OpenStore(dir string, remote *Remote, branch string) (*Store, error) {
@@ -124,7 +127,7 @@ func (s *Store) open(dir string) error {
 		return fmt.Errorf("open store: %w", disk.Explain(s.dir, 0, err))
 	}
 	fsStorer := filesystem.NewStorageWithOptions(osfs.New(dir, osfs.WithBoundOS()), cache.NewObjectLRU(objectCache),
-		filesystem.Options{KeepDescriptors: true, ExclusiveAccess: true})
+		filesystem.Options{KeepDescriptors: true, ExclusiveAccess: true, LargeObjectThreshold: largeObject})
 	if err := fsStorer.Init(); err != nil {
 		return fmt.Errorf("open store: %w", disk.Explain(s.dir, 0, err))
 	}
@@ -147,7 +150,25 @@ func (s *Store) Close() error {
 	if s.lock != nil {
 		err = errors.Join(err, s.lock.Unlock())
 	}
+	if s.temporary != "" {
+		err = errors.Join(err, os.RemoveAll(s.temporary))
+	}
 	return err
+}
+
+// makeRoom gives a store without a directory a temporary one, before anything is fetched:
+// memory is not for what somebody else sends. It does nothing where none can be made, as
+// in a container without /tmp.
+func (s *Store) makeRoom() error {
+	if s.dir != "" || s.tip != "" {
+		return nil
+	}
+	dir, err := os.MkdirTemp("", "gitsync-")
+	if err != nil {
+		return nil
+	}
+	s.dir, s.temporary = dir, dir
+	return s.open(s.current())
 }
 
 // Fetch makes the commit at the tip of the branch readable, and returns it. What
@@ -163,6 +184,9 @@ func (s *Store) Fetch(ctx context.Context, tip Hash) (*Commit, error) {
 		return commit, s.setTip(tip)
 	}
 	if err := s.stillFull(tip); err != nil {
+		return nil, err
+	}
+	if err := s.makeRoom(); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, transferTimeout)

@@ -97,8 +97,9 @@ func (t *Tree) ReadFileLimit(p string, limit int64) ([]byte, error) {
 	if err != nil {
 		return nil, pathError("read", p, t.missing(err))
 	}
-	data, err := io.ReadAll(io.LimitReader(reader, limit+1))
-	if err := errors.Join(err, reader.Close()); err != nil || int64(len(data)) != size {
+	data := make([]byte, size)
+	_, err = io.ReadFull(reader, data)
+	if err := errors.Join(err, reader.Close()); err != nil {
 		return nil, pathError("read", p, t.missing(err))
 	}
 	return data, nil

@@ -51,7 +51,7 @@ type Options struct {
 	// Seal, when set, signs the state branch, and makes its records count only as far as
 	// they are signed; then all of these are believed.
 	Seal *trust.Seal
-	// DataDir holds what is fetched. Empty keeps it in memory.
+	// DataDir holds what is fetched. Empty keeps it in a temporary directory.
 	DataDir string
 	// Author is written on the commits of the state branch.
 	Author gitrepo.Signature

@@ -45,7 +45,8 @@ var mayImport = map[string][]string{
 
 	"lease": {"container", "container/types", "runtime"},
 
-	"gitrepo":           {"host/ssh", "internal/disk", "internal/follow", "internal/panics", "internal/spelling"},
+	"gitrepo":           {"gitrepo/pack", "host/ssh", "internal/disk", "internal/follow", "internal/panics", "internal/spelling"},
+	"gitrepo/pack":      {},
 	"gitrepo/signature": {},
 	"trust":             {"gitrepo", "gitrepo/signature", "internal/disk"},
 	"policy":            {"container", "container/types", "internal/spelling"},
@@ -91,7 +92,7 @@ var onlyIn = map[string][]string{
 	"github.com/docker/docker":                    {"runtime/docker", "internal/dockertest"},
 	"github.com/docker/cli":                       {"registry/dockerconfig"},
 	"github.com/docker/docker-credential-helpers": {"registry/dockerconfig"},
-	"github.com/go-git/go-git/v5":                 {"gitrepo", "internal/gittest"},
+	"github.com/go-git/go-git/v5":                 {"gitrepo", "gitrepo/pack", "internal/gittest"},
 	"github.com/go-git/go-billy/v5":               {"gitrepo", "internal/gittest"},
 	"golang.org/x/crypto/ssh":                     {"host/ssh", "gitrepo", "gitrepo/signature", "internal/sshdtest", "internal/gittest"},
 	"github.com/hiddeco/sshsig":                   {"gitrepo/signature"},
