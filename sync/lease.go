@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"github.com/rs/zerolog"
@@ -76,6 +77,9 @@ func gaveWay(err error) bool { return isTurned(err) || errors.Is(err, lease.ErrL
 // keeperFile, in the data directory of a repo, names it.
 const keeperFile = "instance"
 
+// keeperForm is that of rand.Text.
+var keeperForm = regexp.MustCompile(`^[A-Z2-7]{26,}\s*$`)
+
 // keeperOf names whoever has a data directory, which one process at a time has: that takes
 // over the leases of those that had it before. Empty without one. A copy of the directory
 // on another machine is another keeper.
@@ -85,7 +89,8 @@ func keeperOf(dir string) (string, error) {
 	}
 	file := filepath.Join(dir, keeperFile)
 	id, err := os.ReadFile(file)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && len(strings.TrimSpace(string(id))) == 0 {
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !keeperForm.Match(id) {
+		// One that a crash left empty, cut or full of zeros names many directories.
 		id = []byte(rand.Text())
 		err = os.WriteFile(file, id, 0o600)
 	}

@@ -26,6 +26,8 @@ import (
 type Memory struct {
 	file     string
 	readOnly bool
+	// damaged is told of a file that is given up; nil where it is an error.
+	damaged func(error)
 
 	mu   stdsync.Mutex
 	know known
@@ -76,6 +78,39 @@ func OpenMemory(file string, readOnly bool) (*Memory, error) {
 	return m, nil
 }
 
+// OpenDispensable is [OpenMemory] where nothing is refused by what is remembered: without
+// verified commits and signed records. A file that a crash left empty, cut or full of zeros
+// is set aside as FILE.damaged, of which damaged is told, and what this process knows by
+// itself counts on.
+//
+// Errors: a file that cannot be read or set aside.
+func OpenDispensable(file string, readOnly bool, damaged func(error)) (*Memory, error) {
+	m := &Memory{file: file, readOnly: readOnly, damaged: damaged}
+	if file == "" {
+		return m, nil
+	}
+	if err := m.load(); err != nil && !readOnly {
+		return nil, err
+	}
+	return m, nil
+}
+
+// errDamaged means that a file is there, and does not hold what was written.
+var errDamaged = errors.New("it is damaged")
+
+// setAside gives a damaged file up, so that the next one who writes begins again.
+func (m *Memory) setAside(why error) error {
+	if m.readOnly {
+		return nil
+	}
+	aside := m.file + ".damaged"
+	if err := os.Rename(m.file, aside); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("set %s aside: %w", m.file, err)
+	}
+	m.damaged(fmt.Errorf("%s: %w: it is now %s", m.file, why, aside))
+	return nil
+}
+
 // load reads the file, unless it is as it was. What is known stays so when that fails.
 func (m *Memory) load() error {
 	info, err := os.Stat(m.file)
@@ -89,6 +124,9 @@ func (m *Memory) load() error {
 	if err == nil {
 		err = readInto(&know, info, m.file)
 	}
+	if m.damaged != nil && errors.Is(err, errDamaged) {
+		return m.setAside(err)
+	}
 	if err != nil {
 		return fmt.Errorf("read what was deployed last from %s: %w: restore it, or remove it if the tip of the branch is what should be deployed", m.file, err)
 	}
@@ -98,13 +136,19 @@ func (m *Memory) load() error {
 
 func readInto(know *known, info fs.FileInfo, file string) error {
 	if info.Size() > maxMemory {
-		return fmt.Errorf("it has %d bytes", info.Size())
+		return fmt.Errorf("%w: it has %d bytes", errDamaged, info.Size())
 	}
 	data, err := os.ReadFile(file)
 	if err != nil {
 		return err
 	}
-	return json.Unmarshal(data, know)
+	if len(data) == 0 {
+		return fmt.Errorf("%w: it is empty", errDamaged)
+	}
+	if err := json.Unmarshal(data, know); err != nil {
+		return fmt.Errorf("%w: %w", errDamaged, err)
+	}
+	return nil
 }
 
 // look returns what is known now. A file that became unreadable changes nothing: who
@@ -255,5 +299,17 @@ func write(file string, k known) error {
 	if err := errors.Join(err, f.Chmod(0o600), f.Sync(), f.Close()); err != nil {
 		return err
 	}
-	return os.Rename(f.Name(), file)
+	if err := os.Rename(f.Name(), file); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(file))
+}
+
+// syncDir has the machine remember which files a directory holds, also when its power fails.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }

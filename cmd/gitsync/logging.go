@@ -9,7 +9,12 @@ import (
 )
 
 // newLogger writes to stderr: for people on a terminal, as JSON lines otherwise.
-func (s *settings) newLogger(stderr *os.File) (zerolog.Logger, error) {
+func (s *settings) newLogger(stderr *os.File) (log zerolog.Logger, err error) {
+	defer func() {
+		if err == nil {
+			s.log = &log
+		}
+	}()
 	level, err := zerolog.ParseLevel(s.logLevel)
 	if err != nil || level < zerolog.DebugLevel || level > zerolog.ErrorLevel {
 		return zerolog.Nop(), fmt.Errorf("--log-level %q: write debug, info, warn or error", s.logLevel)
@@ -37,4 +42,16 @@ func (s *settings) newLogger(stderr *os.File) (zerolog.Logger, error) {
 		},
 	}
 	return zerolog.New(console).Level(level).With().Timestamp().Logger(), nil
+}
+
+// warn says what is not as it should be, and stops nothing: in the log of a command that has
+// one.
+func (s *settings) warn(message string, err error) {
+	if s.log != nil {
+		s.log.Warn().Err(err).Msg(message)
+		return
+	}
+	t := newTerminal(os.Stderr).without(s.redactor)
+	// A message that cannot be printed changes nothing.
+	_, _ = fmt.Fprintln(t.out, t.yellow("warning: ")+clean(fmt.Sprintf("%s: %v", message, err)))
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/rand"
 	"errors"
@@ -86,15 +87,24 @@ func (o *secretOptions) addTo(opts *sync.Options, redactor *secret.Redactor) err
 const secretKeyBytes = 32
 
 // secretKey returns the key by which this machine tells whether a secret that was
-// encrypted anew has another value; nil when there is none yet, and none is to be made.
-func secretKey(dir string, create bool) ([]byte, error) {
+// encrypted anew has another value; nil when there is none yet, and none is to be made. One
+// that a crash left empty, cut or full of zeros is no key: without verification another one
+// is made.
+func (s *settings) secretKey(dir string, create bool) ([]byte, error) {
 	file := filepath.Join(dir, "secrets.key")
 	key, err := os.ReadFile(file)
 	switch {
-	case err == nil && len(key) == secretKeyBytes:
+	case err == nil && isSecretKey(key):
 		return key, nil
 	case err == nil:
-		return nil, withHint(fmt.Errorf("%s has %d bytes instead of %d", file, len(key), secretKeyBytes), "remove it: a new one is made, and each secret that is encrypted anew after that counts as changed, once")
+		damaged := fmt.Errorf("%s is damaged: its %d bytes are no key", file, len(key))
+		if s.verify.decides() {
+			return nil, withHint(damaged, "remove it: a new one is made, and each secret that is encrypted anew after that counts as changed, once")
+		}
+		if !create {
+			return nil, nil
+		}
+		s.warn("the key that compares secrets is made again: each secret that is encrypted anew after that counts as changed, once", damaged)
 	case !errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("read the key that compares secrets: %w", err)
 	case !create:
@@ -108,6 +118,12 @@ func secretKey(dir string, create bool) ([]byte, error) {
 		return nil, fmt.Errorf("keep the key that compares secrets: %w", disk.Explain(dir, 0, err))
 	}
 	return key, nil
+}
+
+// isSecretKey says whether bytes may be a key: a file system may leave zeros of what was not
+// written yet, and chance leaves no eight of them.
+func isSecretKey(key []byte) bool {
+	return len(key) == secretKeyBytes && !bytes.Contains(key, make([]byte, 8))
 }
 
 // writeNew writes a file as a whole, for its owner alone.
@@ -126,5 +142,9 @@ func writeNew(name string, data []byte) error {
 	if err != nil {
 		return errors.Join(err, os.Remove(temp.Name()))
 	}
-	return nil
+	dir, err := os.Open(filepath.Dir(name))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
 }

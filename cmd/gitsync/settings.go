@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"sigs.k8s.io/yaml"
@@ -45,6 +46,8 @@ type settings struct {
 
 	secrets  secretOptions
 	redactor *secret.Redactor
+	// log is that of the command, once it has one.
+	log *zerolog.Logger
 }
 
 const (

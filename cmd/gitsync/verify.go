@@ -41,6 +41,9 @@ func (v *verifySettings) given() bool {
 	return v.signers+v.keyring+v.tags+v.forgeKey != "" || v.revoked != "" && !v.sealed() || v.allowRewind
 }
 
+// decides says whether anything is refused by what this machine remembers.
+func (v *verifySettings) decides() bool { return v.kind != "" || v.sealed() }
+
 // gate returns what decides which commits are deployed; nil deploys all. The files are
 // read now too, so that mistakes in them are told at the start.
 func (v *verifySettings) gate(memory *trust.Memory) (*trust.Gate, error) {

@@ -73,7 +73,7 @@ func (s *settings) openSyncer(path string, use dataUse, progress func(runtime.Pu
 	}
 	if opts.Remote != nil {
 		var err error
-		if opts.SecretKey, err = secretKey(s.repoDir(opts.Remote), s.remembers(opts.Remote, use)); err != nil {
+		if opts.SecretKey, err = s.secretKey(s.repoDir(opts.Remote), s.remembers(opts.Remote, use)); err != nil {
 			closeRemote()
 			return nil, nil, err
 		}
@@ -129,7 +129,13 @@ func (s *settings) trust(opts *sync.Options, use dataUse) error {
 		return nil
 	}
 	var err error
-	if opts.Memory, err = trust.OpenMemory(filepath.Join(s.repoDir(opts.Remote), sync.MemoryFile), !s.remembers(opts.Remote, use)); err != nil {
+	file, readOnly := filepath.Join(s.repoDir(opts.Remote), sync.MemoryFile), !s.remembers(opts.Remote, use)
+	if s.verify.decides() {
+		opts.Memory, err = trust.OpenMemory(file, readOnly)
+	} else {
+		opts.Memory, err = trust.OpenDispensable(file, readOnly, func(err error) { s.warn("what this gitsync remembered of the repo is lost, and begun again", err) })
+	}
+	if err != nil {
 		return err
 	}
 	opts.Elsewhere = s.memoryOf
