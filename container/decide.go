@@ -216,7 +216,7 @@ func (d *decision) compareFiles(current Current) string {
 			continue
 		}
 		action := d.desired.onChange(path)
-		text := fileDifference(d.desired, path, found)
+		text := fileDifference(d.desired.desiredFile(path), found)
 		if d.fileDrifted(path, found) && !d.mends("configFiles."+path) {
 			continue
 		}

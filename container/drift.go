@@ -284,7 +284,7 @@ func (d *decision) filesDrift(current Current) []Drift {
 
 // fileDrifted says whether a config file differs on the host, and no commit explains it.
 func (d *decision) fileDrifted(path string, found *types.File) bool {
-	return d.previous != nil && !d.changedInRepo(path) && fileDifference(d.desired, path, found) != ""
+	return d.previous != nil && !d.changedInRepo(path) && fileDifference(d.desired.desiredFile(path), found) != ""
 }
 
 // fileStates says how a config file should be, and how it is; without its content, which

@@ -72,13 +72,16 @@ type executor struct {
 	slots, creations *slots
 	// waiting counts the containers that are waited for.
 	waiting atomic.Int64
-	// files is held by whoever reads or writes files on the host: they share helpers,
+	// filesMu is held by whoever reads or writes files on the host: they share carriers,
 	// and a list.
-	files   stdsync.Mutex
-	helpers map[string]*configContainer
+	filesMu stdsync.Mutex
+	files   *hostFiles
 
 	// mu guards what follows, and the machine's state.
 	mu stdsync.Mutex
+	// writers are what running found, once it was listed.
+	writers []writer
+	listed  bool
 	// created holds the IDs of the containers that this deploy created, by key.
 	created map[string]string
 	// failedPulls holds the errors of images, by canonical reference.
@@ -116,7 +119,7 @@ func (m *machine) carryOut(ctx context.Context, plan HostPlan) error {
 	}
 	defer release()
 	e := &executor{
-		machine: m, rt: rt, slots: &slots{free: m.parallel}, creations: &slots{free: m.creations}, helpers: map[string]*configContainer{},
+		machine: m, rt: rt, slots: &slots{free: m.parallel}, creations: &slots{free: m.creations}, files: newHostFiles(rt, m.origin),
 		created: map[string]string{}, failedPulls: map[string]error{}, failedImages: map[string]string{}, failed: map[string]bool{}, begun: map[string]bool{},
 	}
 	err = e.run(ctx, plan)
@@ -143,10 +146,8 @@ func (e *executor) run(ctx context.Context, plan HostPlan) error {
 	errs = append(errs, e.runAll(ctx, plan.Recovery))
 	e.pullAll(ctx, plan.Pulls)
 	errs = append(errs, e.runAll(ctx, plan.Removals), e.runAll(ctx, plan.Units))
-	for _, h := range e.helpers {
-		if err := h.close(ctx); err != nil {
-			errs = append(errs, fmt.Errorf("host %s: %w", e.name, err))
-		}
+	if err := e.files.close(ctx); err != nil {
+		errs = append(errs, fmt.Errorf("host %s: %w", e.name, err))
 	}
 	return joinErrors(errs...)
 }

@@ -2,10 +2,10 @@ package container
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,141 +14,224 @@ import (
 	"github.com/gitsync/gitsync/runtime"
 )
 
-// ConfigMountpoint is where the configuration container has the host's file
-// system.
-const ConfigMountpoint = "/mnt/host"
-
 const (
 	defaultFileMode = 0o600
+	parentDirMode   = 0o755
 	mountDirMode    = 0o700
 )
 
 // ErrNotOurs means that a file or a name on the host belongs to somebody else.
 var ErrNotOurs = errors.New("gitsync did not create it")
 
-// configContainer carries files to and from the host: a container of an image
-// that is there anyway, never started, with the host's file system mounted. It is
-// created when it is first needed.
-type configContainer struct {
-	rt     runtime.Runtime
-	image  string
-	origin *Origin
-	id     string
+// hostFiles reads and writes files of a machine. Whoever is done with it closes it.
+type hostFiles struct {
+	carriers
+	// readers holds, by directory of the host, the carrier that has it to read.
+	readers map[string]string
+	// lists is the carrier that has [ManifestDir] to write.
+	lists string
+	// accounts holds what images know of users and groups, see accountsOf.
+	accounts map[string]map[string]string
 	// inherits says that the list of a former owner names files that ours does not.
 	inherits bool
 }
 
-// instance returns the helper's ID.
-func (c *configContainer) instance(ctx context.Context) (string, error) {
-	if c.id != "" {
-		return c.id, nil
-	}
-	labels := map[string]string{LabelRole: roleConfig, LabelOwner: c.origin.owner()}
-	if c.origin != nil {
-		labels[LabelHost] = c.origin.Host
-		if c.origin.Repo != "" {
-			labels[LabelRepo] = c.origin.Repo
-		}
-	}
-	id, err := c.rt.Create(ctx, &types.ContainerConfig{
-		Name:   "gitsync-config-" + strings.ToLower(rand.Text()[:10]),
-		Image:  c.image,
-		Args:   []string{"gitsync-never-starts-this"},
-		Mounts: []types.Mount{{Source: "/", Target: ConfigMountpoint}},
-		Labels: labels,
-		// No network, so that nothing is allocated for it.
-		NetworkMode: "none",
-	})
-	if err != nil {
-		return "", fmt.Errorf("create the container that carries config files: %w", err)
-	}
-	c.id = id
-	return id, nil
+func newHostFiles(rt runtime.Runtime, origin *Origin) *hostFiles {
+	return &hostFiles{carriers: carriers{rt: rt, origin: origin}, readers: map[string]string{}}
 }
 
-// close removes the helper. It uses a context of its own when the caller's is
-// done, since a helper must not stay behind.
-func (c *configContainer) close(ctx context.Context) error {
-	if c.id == "" {
-		return nil
+// maxBinds bounds the directories of one carrier: an engine mounts all of them for each
+// file that is read.
+const maxBinds = 64
+
+// open has the directories ready to read. One that does not exist is left out.
+func (h *hostFiles) open(ctx context.Context, dirs []string) error {
+	wanted := map[string]bool{}
+	for _, dir := range dirs {
+		if h.readers[dir] == "" {
+			wanted[dir] = true
+		}
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
-	defer cancel()
-	err := c.rt.Delete(ctx, c.id)
-	if err != nil && !errors.Is(err, runtime.ErrNotFound) {
-		return fmt.Errorf("remove the container that carries config files: %w", err)
+	for some := range slices.Chunk(sortedKeys(wanted), maxBinds) {
+		if err := h.openNew(ctx, some); err != nil {
+			return err
+		}
 	}
-	c.id = ""
 	return nil
 }
 
-// read returns the files of the host by path; a missing one is nil.
-func (c *configContainer) read(ctx context.Context, paths []string) (map[string]*types.File, error) {
-	found := map[string]*types.File{}
-	if len(paths) == 0 {
-		return found, nil
+// openNew halves the directories until it knows which of them are missing.
+func (h *hostFiles) openNew(ctx context.Context, dirs []string) error {
+	id, err := h.bind(ctx, dirs, true)
+	switch {
+	case err == nil:
+		for _, dir := range dirs {
+			h.readers[dir] = id
+		}
+		return nil
+	case !errors.Is(err, runtime.ErrNoSource):
+		return err
+	case len(dirs) == 1:
+		return nil
 	}
-	id, err := c.instance(ctx)
-	if err != nil {
+	if err := h.openNew(ctx, dirs[:len(dirs)/2]); err != nil {
+		return err
+	}
+	return h.openNew(ctx, dirs[len(dirs)/2:])
+}
+
+// read returns the files of the host by path; a missing one is nil.
+func (h *hostFiles) read(ctx context.Context, paths []string) (map[string]*types.File, error) {
+	found := map[string]*types.File{}
+	if err := h.open(ctx, directories(paths)); err != nil {
 		return nil, err
 	}
-	inside := make([]string, 0, len(paths))
+	inside := map[string][]string{}
 	for _, p := range paths {
 		found[p] = nil
-		inside = append(inside, hostPath(p))
+		if id := h.readers[path.Dir(p)]; id != "" {
+			inside[id] = append(inside[id], hostPath(p))
+		}
 	}
-	files, err := c.rt.Read(ctx, id, inside)
-	if err != nil {
-		return nil, fmt.Errorf("read config files: %w", err)
-	}
-	for _, f := range files {
-		f.Path = strings.TrimPrefix(f.Path, ConfigMountpoint)
-		found[f.Path] = f
+	for _, id := range sortedKeys(inside) {
+		files, err := h.rt.Read(ctx, id, inside[id])
+		if err != nil {
+			return nil, fmt.Errorf("read config files: %w", err)
+		}
+		for _, f := range files {
+			f.Path = strings.TrimPrefix(f.Path, ConfigMountpoint)
+			found[f.Path] = f
+		}
 	}
 	return found, nil
 }
 
-// write puts files on the host.
-func (c *configContainer) write(ctx context.Context, files []*types.File) error {
-	if len(files) == 0 {
-		return nil
+func directories(paths []string) []string {
+	dirs := map[string]bool{}
+	for _, p := range paths {
+		dirs[path.Dir(p)] = true
 	}
-	id, err := c.instance(ctx)
-	if err != nil {
-		return err
+	return sortedKeys(dirs)
+}
+
+// look returns the modes of those of the paths that exist, links as links. What is directly
+// below the root directory is its administrator's: a link there is followed.
+func (h *hostFiles) look(ctx context.Context, paths []string) (map[string]os.FileMode, error) {
+	tops := map[string]bool{}
+	for _, p := range paths {
+		tops[topOf(p)] = true
 	}
-	inside := make([]*types.File, 0, len(files))
+	if err := h.open(ctx, sortedKeys(tops)); err != nil {
+		return nil, err
+	}
+	inside := map[string][]string{}
+	for _, p := range paths {
+		if id := h.readers[topOf(p)]; id != "" {
+			inside[id] = append(inside[id], hostPath(p))
+		}
+	}
+	found := map[string]os.FileMode{}
+	for _, id := range sortedKeys(inside) {
+		modes, err := h.rt.Stat(ctx, id, inside[id])
+		if err != nil {
+			return nil, fmt.Errorf("look at the directories of config files: %w", err)
+		}
+		for p, mode := range modes {
+			found[strings.TrimPrefix(p, ConfigMountpoint)] = mode
+		}
+	}
+	return found, nil
+}
+
+// topOf returns the directory directly below the root directory that a path is in, or is.
+func topOf(p string) string {
+	first, _, _ := strings.Cut(strings.TrimPrefix(p, "/"), "/")
+	return "/" + first
+}
+
+// write puts files on the host, directory by directory in the order of the files. Each
+// directory has a carrier of its own, so that nobody who may write one of them leads a file
+// into another.
+func (h *hostFiles) write(ctx context.Context, files []*types.File) error {
+	var dirs []string
+	inside := map[string][]*types.File{}
 	for _, f := range files {
+		dir := path.Dir(f.Path)
+		if inside[dir] == nil {
+			dirs = append(dirs, dir)
+		}
 		moved := *f
 		moved.Path = hostPath(f.Path)
-		if strings.HasSuffix(f.Path, "/") {
-			moved.Path += "/"
-		}
-		inside = append(inside, &moved)
+		inside[dir] = append(inside[dir], &moved)
 	}
-	if err := c.copy(ctx, id, inside); err != nil {
-		return fmt.Errorf("write config files: %w", err)
+	for _, dir := range dirs {
+		if err := h.writeInto(ctx, dir, inside[dir]); err != nil {
+			return fmt.Errorf("write config files: %w", err)
+		}
 	}
 	return nil
 }
 
-// copy writes files so that nobody sees a part of one, where the runtime can do that.
-// It reads them back: another gitsync that writes for the same host at the same moment
-// may have had its own file at the staging path.
-func (c *configContainer) copy(ctx context.Context, id string, files []*types.File) error {
-	stager, ok := c.rt.(runtime.Stager)
-	isDir := func(f *types.File) bool { return strings.HasSuffix(f.Path, "/") }
-	if !ok || slices.ContainsFunc(files, isDir) {
-		return c.rt.Copy(ctx, id, files)
+func (h *hostFiles) writeInto(ctx context.Context, dir string, files []*types.File) (err error) {
+	id := h.lists
+	if dir != ManifestDir || id == "" {
+		if id, err = h.writable(ctx, dir); err != nil {
+			return err
+		}
 	}
-	if err := stager.CopyStaged(ctx, id, hostPath(c.origin.Staging()), files); err != nil {
+	if dir == ManifestDir {
+		h.lists = id
+	} else {
+		defer func() { err = joinErrors(err, h.remove(ctx, id)) }()
+	}
+	return h.copy(ctx, id, h.origin.stagingIn(dir), files)
+}
+
+// writable makes a carrier that has the directory to write. Where it does not exist it is
+// made.
+func (h *hostFiles) writable(ctx context.Context, dir string) (string, error) {
+	id, err := h.bind(ctx, []string{dir}, false)
+	if !errors.Is(err, runtime.ErrNoSource) {
+		return id, err
+	}
+	if err := h.makeDir(ctx, dir, parentDirMode); err != nil {
+		return "", err
+	}
+	return h.bind(ctx, []string{dir}, false)
+}
+
+// makeDir makes a directory, and those above it that are missing, with the nearest one that
+// exists bound.
+func (h *hostFiles) makeDir(ctx context.Context, dir string, mode int64) error {
+	parent := path.Dir(dir)
+	id, err := h.bind(ctx, []string{parent}, false)
+	for errors.Is(err, runtime.ErrNoSource) && parent != "/" {
+		parent = path.Dir(parent)
+		id, err = h.bind(ctx, []string{parent}, false)
+	}
+	if err != nil {
+		return err
+	}
+	err = h.rt.Copy(ctx, id, []*types.File{{Path: hostPath(dir) + "/", Mode: mode}})
+	return joinErrors(err, h.remove(ctx, id))
+}
+
+// copy writes files of one directory so that nobody sees a part of one, where the runtime
+// can do that. It reads them back: another gitsync that writes for the same host at the same
+// moment may have had its own file at the staging path.
+func (h *hostFiles) copy(ctx context.Context, id, staging string, files []*types.File) error {
+	stager, ok := h.rt.(runtime.Stager)
+	if !ok {
+		return h.rt.Copy(ctx, id, files)
+	}
+	if err := stager.CopyStaged(ctx, id, hostPath(staging), files); err != nil {
 		return err
 	}
 	paths := make([]string, 0, len(files))
 	for _, f := range files {
 		paths = append(paths, f.Path)
 	}
-	found, err := c.rt.Read(ctx, id, paths)
+	found, err := h.rt.Read(ctx, id, paths)
 	if err != nil {
 		return err
 	}
@@ -163,48 +246,7 @@ func (c *configContainer) copy(ctx context.Context, id string, files []*types.Fi
 	if len(wrong) == 0 {
 		return nil
 	}
-	return c.rt.Copy(ctx, id, wrong)
-}
-
-// makeMountDirs creates the missing directories among the bind mounts whose
-// source ends in a slash. It is an error when one of them is a file.
-func (c *configContainer) makeMountDirs(ctx context.Context, config types.ContainerConfig) error {
-	paths := mountDirs(config)
-	if len(paths) == 0 {
-		return nil
-	}
-	id, err := c.instance(ctx)
-	if err != nil {
-		return err
-	}
-	modes, err := c.rt.Stat(ctx, id, paths)
-	if err != nil {
-		return fmt.Errorf("look for mount sources: %w", err)
-	}
-	var missing []*types.File
-	for _, p := range paths {
-		mode, exists := modes[p]
-		onHost := strings.TrimPrefix(p, ConfigMountpoint)
-		switch {
-		case !exists:
-			missing = append(missing, &types.File{Path: onHost + "/", Mode: mountDirMode})
-		case mode&os.ModeSymlink == 0 && !mode.IsDir():
-			return fmt.Errorf("mount source %s/ is a file on the host, and should be a directory", onHost)
-		}
-	}
-	return c.write(ctx, missing)
-}
-
-// mountDirs are the paths, inside the helper, of the bind mounts that are directories by
-// their slash.
-func mountDirs(config types.ContainerConfig) []string {
-	var paths []string
-	for _, m := range config.Mounts {
-		if m.Kind() == types.MountBind && strings.HasSuffix(m.Source, "/") && m.Source != "/" {
-			paths = append(paths, hostPath(m.Source))
-		}
-	}
-	return paths
+	return h.rt.Copy(ctx, id, wrong)
 }
 
 // desiredFile returns the config file as it should be on the host.
@@ -229,8 +271,8 @@ func fileMode(a FileAttributes) int64 {
 
 // fileDifference says in what a file on the host differs, or nothing. Owners that
 // are names are not compared, since only the image knows their numbers.
-func fileDifference(m *HostConfiguredContainer, path string, found *types.File) string {
-	want := m.desiredFile(path)
+func fileDifference(want, found *types.File) string {
+	path := want.Path
 	switch {
 	case found == nil:
 		return fmt.Sprintf("config file %s is missing on the host", path)

@@ -58,17 +58,17 @@ func (h *hosted) with(ctx context.Context, action func(runtime.Runtime) error) e
 	return action(rt)
 }
 
-func (h *hosted) withHelper(ctx context.Context, action func(runtime.Runtime, *configContainer) error) error {
+func (h *hosted) withFiles(ctx context.Context, action func(runtime.Runtime, *hostFiles) error) error {
 	return h.with(ctx, func(rt runtime.Runtime) error {
-		helper := &configContainer{rt: rt, image: h.Container.Config.Image}
-		return joinErrors(action(rt, helper), helper.close(ctx))
+		files := newHostFiles(rt, nil)
+		return joinErrors(action(rt, files), files.close(ctx))
 	})
 }
 
 func (h *hosted) ConfigurationStatus() error {
 	ctx := context.Background()
-	return h.withHelper(ctx, func(_ runtime.Runtime, helper *configContainer) error {
-		found, err := helper.read(ctx, sortedKeys(h.ConfigFiles))
+	return h.withFiles(ctx, func(_ runtime.Runtime, files *hostFiles) error {
+		found, err := files.read(ctx, sortedKeys(h.ConfigFiles))
 		if err != nil {
 			return err
 		}
@@ -83,16 +83,22 @@ func (h *hosted) ConfigurationStatus() error {
 }
 
 func (h *hosted) Configure(paths []string) error {
-	var files []*types.File
 	for _, p := range paths {
 		if _, ok := h.ConfigFiles[p]; !ok {
 			return fmt.Errorf("%s is no config file of container %s", p, h.Container.Config.Name)
 		}
-		files = append(files, h.desiredFile(p))
 	}
 	ctx := context.Background()
-	return h.withHelper(ctx, func(_ runtime.Runtime, helper *configContainer) error {
-		return helper.write(ctx, files)
+	return h.withFiles(ctx, func(_ runtime.Runtime, files *hostFiles) error {
+		var write []*types.File
+		for _, p := range paths {
+			file, err := files.numbered(ctx, h.Container.Config.Image, h.desiredFile(p))
+			if err != nil {
+				return err
+			}
+			write = append(write, file)
+		}
+		return files.write(ctx, write)
 	})
 }
 
@@ -101,8 +107,8 @@ func (h *hosted) Create() error {
 		return fmt.Errorf("create container %s: %w", h.Container.Config.Name, ErrNoSecrets)
 	}
 	ctx := context.Background()
-	return h.withHelper(ctx, func(rt runtime.Runtime, helper *configContainer) error {
-		if err := helper.makeMountDirs(ctx, h.Container.Config); err != nil {
+	return h.withFiles(ctx, func(rt runtime.Runtime, files *hostFiles) error {
+		if err := files.makeMountDirs(ctx, h.Container.Config); err != nil {
 			return err
 		}
 		id, err := rt.Create(ctx, &h.Container.Config)

@@ -190,17 +190,20 @@ func (m *machine) owns(row types.ContainerSummary) bool {
 // lookAtFiles reads the config files of the containers that are as desired by
 // their labels; those of the others are written anyway.
 func (m *machine) lookAtFiles(ctx context.Context, rt runtime.Runtime) (err error) {
-	helper := &configContainer{rt: rt, origin: m.origin}
-	defer func() { err = errors.Join(err, helper.close(ctx)) }()
+	files := newHostFiles(rt, m.origin)
+	defer func() { err = errors.Join(err, files.close(ctx)) }()
+	var keys, paths []string
 	for _, key := range sortedKeys(m.desired) {
-		main := m.current.Containers[key].any()
-		if main == nil || len(m.desired[key].ConfigFiles) == 0 {
-			continue
+		if m.current.Containers[key].any() != nil && len(m.desired[key].ConfigFiles) > 0 {
+			keys, paths = append(keys, key), append(paths, sortedKeys(m.desired[key].ConfigFiles)...)
 		}
-		if helper.image == "" {
-			helper.image = main.Image
-		}
-		found, err := helper.read(ctx, sortedKeys(m.desired[key].ConfigFiles))
+	}
+	// All at once; what is wrong with one of them is found where that is read.
+	if err := files.open(ctx, directories(paths)); errors.Is(err, runtime.ErrUnreachable) || ctx.Err() != nil {
+		return err
+	}
+	for _, key := range keys {
+		found, err := files.read(ctx, sortedKeys(m.desired[key].ConfigFiles))
 		switch {
 		case errors.Is(err, runtime.ErrUnreachable) || ctx.Err() != nil:
 			return err

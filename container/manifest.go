@@ -38,14 +38,25 @@ func (o *Origin) manifests() []string {
 	return lists
 }
 
-// Staging returns the path on the host under which a config file is complete before it
-// gets its own name. An empty file stays there.
+// Staging returns the path on the host under which the list of [Origin.Manifest] is complete
+// before it gets its own name. An empty file stays there. A config file has such a path in
+// its own directory.
 func (o *Origin) Staging() string { return o.own("staged", o.owner()) }
 
 // IsOwnFile says by its name whether a file in [ManifestDir] is one that gitsync keeps
 // there.
 func IsOwnFile(name string) bool {
 	return strings.HasPrefix(name, "files-") || strings.HasPrefix(name, "staged-")
+}
+
+// stagingIn returns the path under which a file of the directory is complete before it gets
+// its own name. It is in that directory, since a file can only be renamed within what is
+// bound.
+func (o *Origin) stagingIn(dir string) string {
+	if dir == ManifestDir {
+		return o.Staging()
+	}
+	return path.Join(dir, ".gitsync-"+path.Base(o.Staging()))
 }
 
 // own returns the path of a file that belongs to one host directory of one owner.
@@ -59,9 +70,9 @@ func (o *Origin) own(base, owner string) string {
 }
 
 // owned returns the files that the lists name.
-func (c *configContainer) owned(ctx context.Context) (map[string]bool, error) {
-	lists := c.origin.manifests()
-	found, err := c.read(ctx, lists)
+func (h *hostFiles) owned(ctx context.Context) (map[string]bool, error) {
+	lists := h.origin.manifests()
+	found, err := h.read(ctx, lists)
 	if err != nil {
 		return nil, err
 	}
@@ -72,50 +83,46 @@ func (c *configContainer) owned(ctx context.Context) (map[string]bool, error) {
 		}
 		for line := range strings.Lines(found[list].Content) {
 			path := strings.TrimSuffix(line, "\n")
-			c.inherits = c.inherits || i > 0 && !owned[path]
+			h.inherits = h.inherits || i > 0 && !owned[path]
 			owned[path] = true
 		}
 	}
 	return owned, nil
 }
 
-// writeOwned writes files, and their names into the list before them: both travel
-// in one archive, so that no file of ours is ever taken for somebody else's.
-func (c *configContainer) writeOwned(ctx context.Context, files []*types.File, owned map[string]bool) error {
+// writeOwned writes files, and before them their names into the list, so that no file of
+// ours is ever taken for somebody else's.
+func (h *hostFiles) writeOwned(ctx context.Context, files []*types.File, owned map[string]bool) error {
 	before := len(owned)
 	for _, f := range files {
 		owned[f.Path] = true
 	}
-	if len(owned) > before || c.inherits {
+	if len(owned) > before || h.inherits {
 		list := strings.Join(slices.Sorted(maps.Keys(owned)), "\n") + "\n"
-		manifest := &types.File{Path: c.origin.Manifest(), Content: list, Mode: defaultFileMode}
+		manifest := &types.File{Path: h.origin.Manifest(), Content: list, Mode: defaultFileMode}
 		files = append([]*types.File{manifest}, files...)
 	}
-	err := c.write(ctx, files)
-	c.inherits = c.inherits && err != nil
+	err := h.write(ctx, files)
+	h.inherits = h.inherits && err != nil
 	return err
 }
 
-// refuseLinks fails when a directory on the way to a file is a symbolic link: the
-// runtime would follow it inside the container, and so write somewhere else.
-func (c *configContainer) refuseLinks(ctx context.Context, paths []string) error {
+// refuseLinks fails when a directory on the way to a file is a symbolic link: the file
+// would be somewhere else than the repo says.
+func (h *hostFiles) refuseLinks(ctx context.Context, paths []string) error {
 	dirs := map[string]bool{}
 	for _, p := range paths {
 		for dir := path.Dir(p); dir != "/"; dir = path.Dir(dir) {
-			dirs[hostPath(dir)] = true
+			dirs[dir] = true
 		}
 	}
-	id, err := c.instance(ctx)
+	modes, err := h.look(ctx, sortedKeys(dirs))
 	if err != nil {
 		return err
 	}
-	modes, err := c.rt.Stat(ctx, id, slices.Sorted(maps.Keys(dirs)))
-	if err != nil {
-		return fmt.Errorf("look at the directories of config files: %w", err)
-	}
-	for _, dir := range slices.Sorted(maps.Keys(modes)) {
+	for _, dir := range sortedKeys(modes) {
 		if modes[dir]&os.ModeSymlink != 0 {
-			return fmt.Errorf("%s is a symbolic link on the host: write the path that it leads to", strings.TrimPrefix(dir, ConfigMountpoint))
+			return fmt.Errorf("%s is a symbolic link on the host: write the path that it leads to", dir)
 		}
 	}
 	return nil

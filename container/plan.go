@@ -135,6 +135,9 @@ type Step struct {
 	// Keep is set in a step that stays done when a later one fails: the container
 	// replaces nothing, and the next try goes on from there.
 	Keep bool `json:"keep,omitempty"`
+	// Volumes is set in the step that removes what carried config files: its volumes without
+	// a name, which an image made, go with it.
+	Volumes bool `json:"volumes,omitempty"`
 	// WasRunning is set in a stop step, so that undoing it starts the container
 	// again only when it ran.
 	WasRunning bool `json:"wasRunning,omitempty"`

@@ -133,7 +133,9 @@ func (d *decision) clear(row *types.ContainerSummary) {
 	if row.Labels[LabelRole] != roleConfig {
 		d.recovery = append(d.recovery, stopStep(d.key, row))
 	}
-	d.recovery = append(d.recovery, removeStep(d.key, row))
+	remove := removeStep(d.key, row)
+	remove.Volumes = isCarrier(row)
+	d.recovery = append(d.recovery, remove)
 	d.causes = append(d.causes, cause("", "an interrupted update left %s behind", row.Name))
 }
 

@@ -47,11 +47,6 @@ func (m *machine) lookAtSettings(ctx context.Context, rt runtime.Runtime, opts C
 	return m.lookAtDefaults(ctx, rt, describer)
 }
 
-// volumeRemover is a runtime that removes volumes.
-type volumeRemover interface {
-	RemoveVolume(ctx context.Context, name string) error
-}
-
 // lookAtDefaults finds out what the runtime fills in where nothing is asked for. Only a
 // container that somebody made by hand can differ in that: the recorded one got it from
 // this runtime, when it was created. So it takes a container that is never started, as for
@@ -63,7 +58,7 @@ func (m *machine) lookAtDefaults(ctx context.Context, rt runtime.Runtime, descri
 		if recorded == "" || recorded == facts.ID || len(facts.Filled) == 0 {
 			continue
 		}
-		sample, err := m.sample(ctx, rt, describer, facts.ImageID)
+		sample, err := m.sample(ctx, rt, describer)
 		if errors.Is(err, runtime.ErrUnreachable) || ctx.Err() != nil {
 			return err
 		}
@@ -73,30 +68,14 @@ func (m *machine) lookAtDefaults(ctx context.Context, rt runtime.Runtime, descri
 	return nil
 }
 
-// sample describes a container for which nothing was asked. It leaves none of the volumes
-// that the image makes with it: nothing was ever in them.
-func (m *machine) sample(ctx context.Context, rt runtime.Runtime, describer runtime.Describer, image string) (facts types.ContainerFacts, err error) {
-	helper := &configContainer{rt: rt, origin: m.origin, image: image}
-	id, err := helper.instance(ctx)
-	if err != nil {
-		return facts, err
-	}
-	var made types.ContainerDetails
-	if inspector, ok := rt.(runtime.Inspector); ok {
-		made, err = inspector.Inspect(ctx, id)
-	}
+// sample describes a container for which nothing was asked.
+func (m *machine) sample(ctx context.Context, rt runtime.Runtime, describer runtime.Describer) (facts types.ContainerFacts, err error) {
+	carriers := &carriers{rt: rt, origin: m.origin}
+	id, err := carriers.bind(ctx, nil, true)
 	if err == nil {
 		facts, err = describer.Describe(ctx, id)
 	}
-	if err := errors.Join(err, helper.close(ctx)); err != nil {
-		return facts, err
-	}
-	if remover, ok := rt.(volumeRemover); ok {
-		for _, volume := range made.AnonymousVolumes {
-			err = errors.Join(err, remover.RemoveVolume(ctx, volume))
-		}
-	}
-	return facts, err
+	return facts, errors.Join(err, carriers.close(ctx))
 }
 
 // asks says whether a look asks for the settings of a container. One that has another ID

@@ -13,7 +13,6 @@ import (
 
 	"github.com/gitsync/gitsync/container/types"
 	"github.com/gitsync/gitsync/runtime"
-	"github.com/gitsync/gitsync/secret"
 )
 
 // pull fetches an image that is not present. Unlike other steps it ends with the
@@ -81,9 +80,9 @@ func (e *executor) makeMountDirs(ctx context.Context, desired *HostConfiguredCon
 	if len(mountDirs(desired.Container.Config)) == 0 {
 		return nil
 	}
-	e.files.Lock()
-	defer e.files.Unlock()
-	return e.helper(desired).makeMountDirs(ctx, desired.Container.Config)
+	e.filesMu.Lock()
+	defer e.filesMu.Unlock()
+	return e.files.makeMountDirs(ctx, desired.Container.Config)
 }
 
 // carryVolumes adds the volumes without a name of the container that is replaced:
@@ -278,6 +277,9 @@ func (e *executor) putRight(ctx context.Context, s Step) error {
 }
 
 func (e *executor) remove(ctx context.Context, s Step) error {
+	if s.Volumes {
+		return notFoundIsFine(discard(ctx, e.rt, s.ID))
+	}
 	if err := e.removeByName(ctx, s); err != nil {
 		return err
 	}
@@ -338,140 +340,4 @@ func (m *machine) record(key, id, status string) {
 	c := m.desired[key].clone()
 	c.Container.Status = &types.ContainerStatus{ID: id, Status: status}
 	m.state[key] = c
-}
-
-// helper returns a configuration container for the files of m. Where owners are
-// names it must be of the container's own image, which knows their numbers;
-// otherwise any that is there already serves.
-func (e *executor) helper(m *HostConfiguredContainer) *configContainer {
-	image := m.Container.Config.Image
-	if !m.ownersAreNames() {
-		for _, h := range e.helpers {
-			return h
-		}
-	}
-	if e.helpers[image] == nil {
-		e.helpers[image] = &configContainer{rt: e.rt, image: image, origin: e.origin}
-	}
-	return e.helpers[image]
-}
-
-func (m *HostConfiguredContainer) ownersAreNames() bool {
-	for p := range m.ConfigFiles {
-		f := m.desiredFile(p)
-		if !isID(f.User) || !isID(f.Group) {
-			return true
-		}
-	}
-	return false
-}
-
-// writeFiles writes those files that differ. A file that is there, and that we
-// did not write, is left as it is: that is an error.
-func (e *executor) writeFiles(ctx context.Context, s Step) (undo, error) {
-	e.files.Lock()
-	defer e.files.Unlock()
-	if s.Recorded {
-		return e.writeRecorded(ctx, s)
-	}
-	desired, err := e.open(ctx, e.desired[s.Container])
-	if err != nil {
-		return undo{}, err
-	}
-	helper := e.helper(desired)
-	if err := helper.refuseLinks(ctx, s.Paths); err != nil {
-		return undo{}, err
-	}
-	found, err := helper.read(ctx, s.Paths)
-	if err != nil {
-		return undo{}, err
-	}
-	owned, err := helper.owned(ctx)
-	if err != nil {
-		return undo{}, err
-	}
-	var write, previous []*types.File
-	for _, p := range s.Paths {
-		file := found[p]
-		if deployed := e.deployedWith(s.Container, p); deployed != nil {
-			// A crash may have left the new file here already.
-			previous = append(previous, deployed.desiredFile(p))
-		} else if file != nil {
-			previous = append(previous, file)
-		}
-		if fileDifference(desired, p, file) == "" && owned[p] && !desired.ownersAreNames() {
-			continue
-		}
-		if file != nil && file.Content != desired.ConfigFiles[p] && !owned[p] && !e.recordedFile(p) {
-			return undo{}, fmt.Errorf("file %s is on the host already, and %w: move it away, or give it the content that the repo has", p, ErrNotOurs)
-		}
-		write = append(write, desired.desiredFile(p))
-	}
-	back := e.restoral(helper, previous)
-	if s.Keep {
-		back = undo{}
-	}
-	return back, helper.writeOwned(ctx, write, owned)
-}
-
-// deployedWith returns the recorded container when it says what the config file held; nil
-// for one with secrets, whose values the record does not have.
-func (e *executor) deployedWith(key, path string) *HostConfiguredContainer {
-	deployed := e.previous[key]
-	if e.options.Unconfirmed || deployed == nil || !has(deployed.ConfigFiles, path) || len(deployed.Secrets) > 0 && secret.Refers(deployed.ConfigFiles[path]) {
-		return nil
-	}
-	return deployed
-}
-
-// writeRecorded puts the config files back as they were deployed last. A secret in them
-// has the value that it has now: an older one is nowhere.
-func (e *executor) writeRecorded(ctx context.Context, s Step) (undo, error) {
-	deployed, err := e.open(ctx, e.previous[s.Container])
-	if err != nil {
-		return undo{}, err
-	}
-	helper := e.helper(deployed)
-	if err := helper.refuseLinks(ctx, s.Paths); err != nil {
-		return undo{}, err
-	}
-	owned, err := helper.owned(ctx)
-	if err != nil {
-		return undo{}, err
-	}
-	var files []*types.File
-	for _, p := range s.Paths {
-		// The record alone makes no file ours.
-		if owned[p] {
-			files = append(files, deployed.desiredFile(p))
-		}
-	}
-	if s.Done {
-		return e.restoral(helper, files), nil
-	}
-	return undo{}, helper.write(ctx, files)
-}
-
-// restoral writes files as they were.
-func (e *executor) restoral(helper *configContainer, files []*types.File) undo {
-	return undo{what: "restore the config files", run: func(ctx context.Context) error {
-		e.files.Lock()
-		defer e.files.Unlock()
-		return helper.write(ctx, files)
-	}}
-}
-
-// recordedFile says whether the recorded state tells that the file is ours.
-func (e *executor) recordedFile(path string) bool {
-	for _, m := range e.previous {
-		if !e.options.Unconfirmed && has(m.ConfigFiles, path) {
-			return true
-		}
-	}
-	return false
-}
-
-func has(files map[string]string, path string) bool {
-	_, ok := files[path]
-	return ok
 }

@@ -1,6 +1,9 @@
 package runtime
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 // What callers can decide on, with errors.Is.
 var (
@@ -24,6 +27,9 @@ var (
 	ErrRestarting = errors.New("the container is being restarted")
 	// ErrInvalid means that the runtime refused the settings, for good.
 	ErrInvalid = errors.New("the runtime refuses the settings")
+	// ErrNoSource means that a path of the host which a container mounts does not exist. It
+	// is an [ErrInvalid].
+	ErrNoSource = fmt.Errorf("%w: a path of the host that it mounts does not exist", ErrInvalid)
 	// ErrNotRegular means that a path is a directory, a link or a device.
 	ErrNotRegular = errors.New("not a regular file")
 	// ErrUnreachable means that the runtime did not answer, so that nothing is

@@ -70,12 +70,29 @@ type Config interface {
 // DialFunc opens a connection, as [net.Dialer.DialContext] does.
 type DialFunc func(ctx context.Context, network, address string) (net.Conn, error)
 
+// Discarder is a runtime that removes a container with what was made for it.
+type Discarder interface {
+	// Discard is Delete for a container in which nobody keeps anything, such as one that was
+	// never started: its anonymous volumes are removed with it.
+	//
+	// Errors: those of Delete.
+	Discard(ctx context.Context, id string) error
+}
+
 // Lister is a runtime that lists its containers.
 type Lister interface {
 	// List returns all containers, running or not, that carry all of the given
 	// labels (an empty value matches any), ordered by name. One call to the
 	// engine, whatever the number of containers.
 	List(ctx context.Context, labels map[string]string) ([]types.ContainerSummary, error)
+}
+
+// MountLister is a runtime that lists what containers mount of its machine.
+type MountLister interface {
+	// HostMounts returns the paths of the machine that containers mount, of all containers
+	// that run, whoever made them, ordered by container. One call to the engine, whatever
+	// their number.
+	HostMounts(ctx context.Context) ([]types.HostMount, error)
 }
 
 // Finder is a runtime that looks a container up by its name.

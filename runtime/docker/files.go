@@ -60,7 +60,7 @@ func (r *Runtime) copy(ctx context.Context, id string, files []*types.File, stag
 	var archive bytes.Buffer
 	w := tar.NewWriter(&archive)
 	for _, dir := range missing {
-		if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: relative(dir) + "/", Mode: 0o755}); err != nil {
+		if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: relative(dir) + "/", Mode: 0o755, ModTime: time.Now()}); err != nil {
 			return err
 		}
 	}
@@ -243,11 +243,8 @@ func (a *accounts) id(file, name string) (int, error) {
 		}
 		a.files[file] = content
 	}
-	for line := range strings.Lines(string(content)) {
-		fields := strings.Split(strings.TrimSpace(line), ":")
-		if len(fields) > 2 && fields[0] == name {
-			return strconv.Atoi(fields[2])
-		}
+	if number, known := runtime.AccountNumber(string(content), name); known {
+		return strconv.Atoi(number)
 	}
 	return 0, fmt.Errorf("%w: the image's /etc/%s has no %s: give a number instead", runtime.ErrInvalid, file, name)
 }

@@ -34,19 +34,21 @@ type Runtime struct {
 }
 
 var (
-	_ runtime.Runtime   = (*Runtime)(nil)
-	_ runtime.Lister    = (*Runtime)(nil)
-	_ runtime.Finder    = (*Runtime)(nil)
-	_ runtime.Renamer   = (*Runtime)(nil)
-	_ runtime.Puller    = (*Runtime)(nil)
-	_ runtime.LogReader = (*Runtime)(nil)
-	_ runtime.Inspector = (*Runtime)(nil)
-	_ runtime.Signaler  = (*Runtime)(nil)
-	_ runtime.Stager    = (*Runtime)(nil)
-	_ runtime.Describer = (*Runtime)(nil)
-	_ runtime.Adjuster  = (*Runtime)(nil)
-	_ runtime.Watcher   = (*Runtime)(nil)
-	_ runtime.Clock     = (*Runtime)(nil)
+	_ runtime.Runtime     = (*Runtime)(nil)
+	_ runtime.Discarder   = (*Runtime)(nil)
+	_ runtime.Lister      = (*Runtime)(nil)
+	_ runtime.Finder      = (*Runtime)(nil)
+	_ runtime.MountLister = (*Runtime)(nil)
+	_ runtime.Renamer     = (*Runtime)(nil)
+	_ runtime.Puller      = (*Runtime)(nil)
+	_ runtime.LogReader   = (*Runtime)(nil)
+	_ runtime.Inspector   = (*Runtime)(nil)
+	_ runtime.Signaler    = (*Runtime)(nil)
+	_ runtime.Stager      = (*Runtime)(nil)
+	_ runtime.Describer   = (*Runtime)(nil)
+	_ runtime.Adjuster    = (*Runtime)(nil)
+	_ runtime.Watcher     = (*Runtime)(nil)
+	_ runtime.Clock       = (*Runtime)(nil)
 )
 
 // removalTimeout bounds the wait for a removal that somebody else began.
@@ -99,10 +101,19 @@ func (r *Runtime) create(ctx context.Context, config *types.ContainerConfig) (st
 // Delete implements runtime.Runtime. When the engine removes the container already
 // it waits until that is done.
 func (r *Runtime) Delete(ctx context.Context, id string) error {
+	return r.remove(ctx, id, container.RemoveOptions{})
+}
+
+// Discard implements runtime.Discarder.
+func (r *Runtime) Discard(ctx context.Context, id string) error {
+	return r.remove(ctx, id, container.RemoveOptions{RemoveVolumes: true})
+}
+
+func (r *Runtime) remove(ctx context.Context, id string, opts container.RemoveOptions) error {
 	if err := checkID(id); err != nil {
 		return err
 	}
-	err := r.api.ContainerRemove(ctx, id, container.RemoveOptions{})
+	err := r.api.ContainerRemove(ctx, id, opts)
 	if err == nil {
 		return nil
 	}
@@ -289,6 +300,8 @@ func (r *Runtime) classify(ctx context.Context, err error) error {
 		return class(runtime.ErrRunning)
 	case cerrdefs.IsNotFound(err) && strings.Contains(text, "no such container"):
 		return class(runtime.ErrNotFound)
+	case strings.Contains(text, "bind source path does not exist"), strings.Contains(text, "statfs ") && strings.Contains(text, "no such file"):
+		return class(runtime.ErrNoSource)
 	case cerrdefs.IsInvalidArgument(err), strings.Contains(text, "oci runtime"), strings.Contains(text, "failed to create shim"), strings.Contains(text, "failed to create task"):
 		return class(runtime.ErrInvalid)
 	}

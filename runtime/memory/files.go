@@ -3,6 +3,7 @@ package memory
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path"
 	"slices"
@@ -101,6 +102,9 @@ func (r *Runtime) Read(ctx context.Context, id string, paths []string) ([]*types
 			where, inside := d.resolve(c, p)
 			switch f := where[inside]; {
 			case f == nil:
+				if f := accountsFile(c, p); f != nil {
+					files = append(files, f)
+				}
 			case f.Dir:
 				return fmt.Errorf("read %s: %w: it is a directory", p, runtime.ErrNotRegular)
 			default:
@@ -113,6 +117,19 @@ func (r *Runtime) Read(ctx context.Context, id string, paths []string) ([]*types
 		return nil, err
 	}
 	return files, nil
+}
+
+// accountsFile returns /etc/passwd or /etc/group, which every image here but the empty one
+// has; nil for other paths.
+func accountsFile(c *record, p string) *types.File {
+	if c.Config.Image == runtime.EmptyImage || p != "/etc/passwd" && p != "/etc/group" {
+		return nil
+	}
+	content := ""
+	for _, name := range slices.Sorted(maps.Keys(accounts)) {
+		content += fmt.Sprintf("%s:x:%s:\n", name, accounts[name])
+	}
+	return &types.File{Path: p, Content: content, Mode: 0o644, User: "0", Group: "0"}
 }
 
 // Stat implements runtime.Runtime.

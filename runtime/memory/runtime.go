@@ -21,19 +21,21 @@ import (
 type Runtime struct{ world *World }
 
 var (
-	_ runtime.Runtime   = (*Runtime)(nil)
-	_ runtime.Lister    = (*Runtime)(nil)
-	_ runtime.Finder    = (*Runtime)(nil)
-	_ runtime.Renamer   = (*Runtime)(nil)
-	_ runtime.Puller    = (*Runtime)(nil)
-	_ runtime.LogReader = (*Runtime)(nil)
-	_ runtime.Inspector = (*Runtime)(nil)
-	_ runtime.Signaler  = (*Runtime)(nil)
-	_ runtime.Stager    = (*Runtime)(nil)
-	_ runtime.Describer = (*Runtime)(nil)
-	_ runtime.Adjuster  = (*Runtime)(nil)
-	_ runtime.Watcher   = (*Runtime)(nil)
-	_ runtime.Clock     = (*Runtime)(nil)
+	_ runtime.Runtime     = (*Runtime)(nil)
+	_ runtime.Discarder   = (*Runtime)(nil)
+	_ runtime.Lister      = (*Runtime)(nil)
+	_ runtime.Finder      = (*Runtime)(nil)
+	_ runtime.MountLister = (*Runtime)(nil)
+	_ runtime.Renamer     = (*Runtime)(nil)
+	_ runtime.Puller      = (*Runtime)(nil)
+	_ runtime.LogReader   = (*Runtime)(nil)
+	_ runtime.Inspector   = (*Runtime)(nil)
+	_ runtime.Signaler    = (*Runtime)(nil)
+	_ runtime.Stager      = (*Runtime)(nil)
+	_ runtime.Describer   = (*Runtime)(nil)
+	_ runtime.Adjuster    = (*Runtime)(nil)
+	_ runtime.Watcher     = (*Runtime)(nil)
+	_ runtime.Clock       = (*Runtime)(nil)
 )
 
 // update runs an action unless the context is over.
@@ -131,6 +133,26 @@ func (r *Runtime) Delete(ctx context.Context, id string) error {
 			return runtime.ErrNotFound
 		case c.up():
 			return runtime.ErrRunning
+		}
+		delete(d.Containers, c.ID)
+		return nil
+	})
+}
+
+// Discard implements runtime.Discarder.
+func (r *Runtime) Discard(ctx context.Context, id string) error {
+	return r.update(ctx, func(d *worldData) error {
+		c := d.Containers[id]
+		switch {
+		case c == nil:
+			return runtime.ErrNotFound
+		case c.up():
+			return runtime.ErrRunning
+		}
+		for _, m := range c.Config.Mounts {
+			if m.Kind() == types.MountVolume && types.GeneratedVolume(m.Source) {
+				delete(d.Volumes, m.Source)
+			}
 		}
 		delete(d.Containers, c.ID)
 		return nil

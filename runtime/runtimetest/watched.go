@@ -13,7 +13,9 @@ import (
 // Full is a runtime with all optional powers.
 type Full interface {
 	runtime.Runtime
+	runtime.Discarder
 	runtime.Lister
+	runtime.MountLister
 	runtime.Finder
 	runtime.Renamer
 	runtime.Puller
@@ -91,6 +93,11 @@ func (w *Watched) Delete(ctx context.Context, id string) error {
 	return w.do("delete", id, func() error { return w.Full.Delete(ctx, id) })
 }
 
+// Discard implements runtime.Discarder.
+func (w *Watched) Discard(ctx context.Context, id string) error {
+	return w.do("delete", id, func() error { return w.Full.Discard(ctx, id) })
+}
+
 // Start implements runtime.Runtime.
 func (w *Watched) Start(ctx context.Context, id string) error {
 	return w.do("start", id, func() error { return w.Full.Start(ctx, id) })
@@ -140,6 +147,15 @@ func (w *Watched) List(ctx context.Context, labels map[string]string) (rows []ty
 		return err
 	})
 	return rows, err
+}
+
+// HostMounts implements runtime.MountLister.
+func (w *Watched) HostMounts(ctx context.Context) (mounts []types.HostMount, err error) {
+	err = w.do("mounts", "", func() error {
+		mounts, err = w.Full.HostMounts(ctx)
+		return err
+	})
+	return mounts, err
 }
 
 // Find implements runtime.Finder.
