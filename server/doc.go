@@ -20,5 +20,8 @@
 // finds nothing new. There is no TLS: put a proxy before it. A delivery that is lost costs
 // the time to the next poll, which goes on all the same.
 //
-// GET /healthz answers "ok" as long as the process can answer at all.
+// GET /healthz answers 200 and "ok" while all is well, and 503 with a reason when cycles have
+// failed for long or have stopped. It answers beside any number of slow connections: when
+// there are too many, those are closed that send no request, beginning with the address that
+// has the most.
 package server

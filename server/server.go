@@ -21,7 +21,7 @@ const (
 	maxHeader       = 32 << 10
 	// maxConnections keeps strangers from using up the file descriptors that the cycle
 	// needs for Git and the hosts.
-	maxConnections = 64
+	maxConnections = 128
 	// refusalsLogged is how many lines a minute tell of requests that were turned away.
 	refusalsLogged = 10
 )
@@ -35,14 +35,27 @@ type Options struct {
 	// Trigger is called when it was pushed to. It must not wait, and is called by several
 	// goroutines. Required.
 	Trigger func()
+	// Health says whether all is well with the process, for GET /healthz: its text is sent
+	// to whoever asks, and must hold nothing that not everybody may read. It must not wait.
+	// Nil means that it is.
+	Health func() Health
 	// Timeout bounds a request, from its first byte to the answer; 20 s by default.
 	// GitHub and GitLab give up after 10 s.
 	Timeout time.Duration
 }
 
+// Health is how the process is.
+type Health struct {
+	// Failing says that somebody should look after it: the answer is 503 instead of 200.
+	Failing bool
+	// Text is why, or what else there is to say; empty means "ok".
+	Text string
+}
+
 // Server answers webhooks.
 type Server struct {
-	opts Options
+	opts        Options
+	connections *connections
 	// bodies holds a value for each payload in memory.
 	bodies   chan struct{}
 	refusals zerolog.Sampler
@@ -62,7 +75,7 @@ func New(opts Options) (*Server, error) {
 		opts.Timeout = 20 * time.Second
 	}
 	return &Server{
-		opts: opts, bodies: make(chan struct{}, maxBodies),
+		opts: opts, connections: newConnections(maxConnections), bodies: make(chan struct{}, maxBodies),
 		refusals: &zerolog.BurstSampler{Burst: refusalsLogged, Period: time.Minute},
 	}, nil
 }
@@ -72,13 +85,26 @@ func New(opts Options) (*Server, error) {
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /webhook", s.webhook)
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
-		reply(w, answer{http.StatusOK, "ok"})
-	})
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { reply(w, s.health()) })
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer s.connections.answering(r.Context())()
 		defer survive(w, r)
 		mux.ServeHTTP(w, r)
 	})
+}
+
+func (s *Server) health() answer {
+	health := Health{}
+	if s.opts.Health != nil {
+		health = s.opts.Health()
+	}
+	if health.Text == "" {
+		health.Text = "ok"
+	}
+	if health.Failing {
+		return answer{http.StatusServiceUnavailable, health.Text}
+	}
+	return answer{http.StatusOK, health.Text}
 }
 
 // survive is deferred: it ends a panic.
@@ -99,11 +125,12 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 		Handler: s.Handler(), MaxHeaderBytes: maxHeader, IdleTimeout: idleTimeout,
 		ReadHeaderTimeout: min(headerTimeout, s.opts.Timeout), ReadTimeout: s.opts.Timeout, WriteTimeout: s.opts.Timeout,
 		BaseContext: func(net.Listener) context.Context { return base },
-		ErrorLog:    slog.NewLogLogger(zerolog.NewSlogHandler(*log), slog.LevelDebug),
+		ConnState:   s.connections.changed, ConnContext: s.connections.context,
+		ErrorLog: slog.NewLogLogger(zerolog.NewSlogHandler(*log), slog.LevelDebug),
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		if err := server.Serve(limit(listener, maxConnections)); !errors.Is(err, http.ErrServerClosed) {
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("listen on %s: %w", listener.Addr(), err)
 		}
 		return nil

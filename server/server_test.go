@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -119,18 +120,69 @@ func TestPayloadsInMemoryAreCounted(t *testing.T) {
 	}
 }
 
-func TestStrangersDoNotTakeAllConnections(t *testing.T) {
-	l := newListener(t, func(o *server.Options) { o.Timeout = 200 * time.Millisecond })
+func TestHealthAnswersBesideAnyNumberOfSlowConnections(t *testing.T) {
+	// Nothing here ends by a time-out: each slow one would last for minutes.
+	l := newListener(t, func(o *server.Options) { o.Timeout = 10 * time.Minute })
 	address, _ := l.serve(t)
-	for range 80 {
+	slow := map[string]string{
+		"silent":        "",
+		"half a line":   "GET /hea",
+		"half a head":   "POST /webhook HTTP/1.1\r\nHost: x\r\nX-Slow: ",
+		"half a body":   "POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nX-Gitea-Signature: 00\r\nContent-Length: 100\r\n\r\n{",
+		"idle after it": "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n",
+	}
+	for name, text := range slow {
+		for range 100 {
+			fmt.Fprint(dial(t, address), text)
+		}
+		conn := dial(t, address)
+		fmt.Fprint(conn, "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+		if got := status(t, conn); got != http.StatusOK {
+			t.Errorf("%s: answer %d, want 200", name, got)
+		}
+	}
+	body := `{"ref":"refs/heads/main"}`
+	conn := dial(t, address)
+	fmt.Fprintf(conn, "POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+	if got := status(t, conn); got != http.StatusUnauthorized {
+		t.Errorf("a webhook: answer %d, want 401", got)
+	}
+}
+
+func TestWhoHasTheMostConnectionsLosesOne(t *testing.T) {
+	l := newListener(t, func(o *server.Options) { o.Timeout = 10 * time.Minute })
+	address, _ := l.serve(t)
+	// The request that is slow to come is the oldest one, from another address.
+	from := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
+	proxy, err := from.DialContext(t.Context(), "tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = proxy.Close() }()
+	fmt.Fprint(proxy, "GET /healthz HTTP/1.1\r\nHost: x\r\n")
+	for range 300 {
 		dial(t, address)
 	}
-	// The silent ones are cut off, and the next ones have their turn.
 	conn := dial(t, address)
-	fmt.Fprint(conn, "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+	fmt.Fprint(conn, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
 	if got := status(t, conn); got != http.StatusOK {
 		t.Errorf("answer %d, want 200", got)
 	}
+	fmt.Fprint(proxy, "\r\n")
+	if got := status(t, proxy); got != http.StatusOK {
+		t.Errorf("the request that was there first: answer %d, want 200", got)
+	}
+}
+
+func TestHealthSaysWhatIsWrong(t *testing.T) {
+	health := server.Health{}
+	l := newListener(t, func(o *server.Options) { o.Health = func() server.Health { return health } })
+	get := func() *http.Request { return httptest.NewRequest(http.MethodGet, "/healthz", nil) }
+	l.send(t, get(), http.StatusOK, "ok\n", 0)
+	health = server.Health{Text: "ok: 3 log lines dropped"}
+	l.send(t, get(), http.StatusOK, "3 log lines dropped", 0)
+	health = server.Health{Failing: true, Text: "no cycle has ended"}
+	l.send(t, get(), http.StatusServiceUnavailable, "no cycle has ended", 0)
 }
 
 func TestServeEndsWithItsContext(t *testing.T) {

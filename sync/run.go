@@ -27,6 +27,7 @@ func (s *Syncer) Run(ctx context.Context, schedule Schedule) error {
 	defer watches.all.Wait()
 	next := schedule.first(s.opts.Now())
 	for {
+		s.health.expect(s.opts.Now(), next)
 		switch s.await(ctx, next, watches) {
 		case awaitedEnd:
 			return nil
@@ -35,7 +36,9 @@ func (s *Syncer) Run(ctx context.Context, schedule Schedule) error {
 			continue
 		}
 		due := schedule.next(s.opts.Now())
+		s.health.expect(s.opts.Now(), due)
 		result := s.cycle(ctx, func(c *cycle) { c.watches, c.leaveAt = watches, due })
+		s.health.learn(s.opts.Now(), result)
 		if len(result.Busy) == 0 {
 			due = schedule.next(s.opts.Now())
 		}

@@ -54,6 +54,7 @@ type Syncer struct {
 	// state branch is written again to that has no identity yet.
 	ancestry     ancestry
 	nextIdentity time.Time
+	health       health
 	// wake holds a value when the next cycle should begin at once.
 	wake chan struct{}
 }

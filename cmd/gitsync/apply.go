@@ -41,6 +41,8 @@ func addAllowPrune(cmd *cobra.Command, allow *bool) {
 }
 
 func runApply(ctx context.Context, s *settings, allowPrune bool, stderr *os.File) error {
+	ctx, _ = listenForHangups(ctx, true)
+	s.neverWait(stderr)
 	log, err := s.newLogger(stderr)
 	if err != nil {
 		return err
@@ -48,7 +50,7 @@ func runApply(ctx context.Context, s *settings, allowPrune bool, stderr *os.File
 	if err := s.findAgentHost(ctx); err != nil {
 		return err
 	}
-	syncer, closeSyncer, err := s.openSyncer("", records, newProgress(newTerminal(stderr)).report(), func(o *sync.Options) {
+	syncer, closeSyncer, err := s.openSyncer("", records, newProgress(s.terminal(stderr)).report(), func(o *sync.Options) {
 		o.AllowPrune, o.RetryNow, o.RepairNow = allowPrune, true, true
 	})
 	if err != nil {

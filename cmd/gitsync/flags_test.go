@@ -13,7 +13,7 @@ import (
 // The arguments of a process are visible to all users of its machine.
 func TestNoFlagTakesASecret(t *testing.T) {
 	names := regexp.MustCompile(`token|password|passphrase|secret|key|credential|notify`)
-	root := newRootCommand(os.Stdout, os.Stderr, &secret.Redactor{})
+	root := newRootCommand(os.Stdout, os.Stderr, &settings{redactor: &secret.Redactor{}})
 	seen := 0
 	for _, cmd := range append(root.Commands(), root) {
 		check := func(f *pflag.Flag) {

@@ -48,7 +48,7 @@ func (o *listenOptions) secret() (server.Secret, error) {
 
 // open begins to listen, so that an address which is taken is found before the first
 // cycle. Nothing is answered before [listening.beside]; without --listen it returns nil.
-func (o *listenOptions) open(ctx context.Context, branch string, trigger func()) (*listening, error) {
+func (o *listenOptions) open(ctx context.Context, branch string, trigger func(), health func() server.Health) (*listening, error) {
 	if o.address == "" {
 		return nil, nil
 	}
@@ -56,7 +56,7 @@ func (o *listenOptions) open(ctx context.Context, branch string, trigger func())
 	if err != nil {
 		return nil, err
 	}
-	s, err := server.New(server.Options{Secret: secret, Branch: branch, Trigger: trigger})
+	s, err := server.New(server.Options{Secret: secret, Branch: branch, Trigger: trigger, Health: health})
 	if err != nil {
 		return nil, err
 	}

@@ -38,7 +38,9 @@ func runWith(t *testing.T, repo *gittest.Repo, opts runOptions) <-chan logLine {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() {
-		done <- runRun(ctx, s, opts, in)
+		err := runRun(ctx, s, opts, in)
+		s.flush()
+		done <- err
 		_ = in.Close()
 	}()
 	lines := make(chan logLine, 1000)

@@ -30,8 +30,10 @@ func Main(args []string, stdout, stderr *os.File) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop)
-	redactor := &secret.Redactor{}
-	root := newRootCommand(stdout, stderr, redactor)
+	s := &settings{redactor: &secret.Redactor{}}
+	root := newRootCommand(stdout, stderr, s)
 	root.SetArgs(args)
-	return exitCode(root.ExecuteContext(ctx), newTerminal(stderr).without(redactor))
+	defer s.flush()
+	err := root.ExecuteContext(ctx)
+	return exitCode(err, s.terminal(stderr))
 }

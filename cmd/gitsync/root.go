@@ -6,8 +6,6 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
-
-	"github.com/gitsync/gitsync/secret"
 )
 
 // Exit codes.
@@ -35,8 +33,7 @@ func exitCode(err error, t *terminal) int {
 	return exitError
 }
 
-func newRootCommand(stdout, stderr *os.File, redactor *secret.Redactor) *cobra.Command {
-	s := &settings{redactor: redactor}
+func newRootCommand(stdout, stderr *os.File, s *settings) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "gitsync",
 		Short: "GitOps for plain Docker hosts",

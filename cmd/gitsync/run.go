@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gitsync/gitsync/server"
 	"github.com/gitsync/gitsync/sync"
 )
 
@@ -33,7 +34,8 @@ complete look (drift.interval in host.yaml, 5 minutes), unless the drift policy 
 report it only.
 
 With --listen the webhooks of GitHub, GitLab, Gitea, Forgejo and Bitbucket begin a cycle
-at once; polls go on beside them. GET /healthz answers there too.
+at once; polls go on beside them. GET /healthz answers there too: 200 while all is well, 503
+with a reason when cycles have failed for 10 minutes, or when none ends.
 
 An update that fails is taken back, and tried again after a pause that grows from 10
 seconds to an hour; a new commit for the host, or gitsync retry, ends it.
@@ -41,8 +43,9 @@ seconds to an hour; a new commit for the host, or gitsync retry, ends it.
 Where another gitsync instance works on a host for the same repo, run waits for its turn
 there; with --once up to two minutes.
 
-SIGTERM lets the step in hand finish and then stops, within seconds; a second
-one stops at once.
+SIGTERM lets the current step finish and then stops, within seconds; a second
+one stops at once. SIGHUP begins a cycle at once; with --once it is like SIGTERM. Nothing
+waits for who reads the log: lines that nobody reads are dropped, and counted.
 
 EXIT STATUS
   0  with --once: everything is as the repo says; else: stopped by a signal
@@ -82,6 +85,8 @@ func (o runOptions) schedules() (sync.Schedule, error) {
 }
 
 func runRun(ctx context.Context, s *settings, opts runOptions, stderr *os.File) error {
+	ctx, hangups := listenForHangups(ctx, opts.once)
+	s.neverWait(stderr)
 	if opts.once && opts.schedule != "" {
 		return errors.New("give either --once or --schedule, not both")
 	}
@@ -103,7 +108,7 @@ func runRun(ctx context.Context, s *settings, opts runOptions, stderr *os.File) 
 	if err != nil {
 		return err
 	}
-	syncer, closeSyncer, err := s.openSyncer("", keeps, newProgress(newTerminal(stderr)).report(), reporting.tells(&opts.reporting), func(o *sync.Options) {
+	syncer, closeSyncer, err := s.openSyncer("", keeps, newProgress(s.terminal(stderr)).report(), reporting.tells(&opts.reporting), func(o *sync.Options) {
 		o.AllowPrune = opts.allowPrune
 		o.WatchInterval = min(opts.interval, maxWatch)
 	})
@@ -121,13 +126,15 @@ func runRun(ctx context.Context, s *settings, opts runOptions, stderr *os.File) 
 			return nil
 		})
 	}
-	webhooks, err := opts.listen.open(ctx, s.branch, syncer.Trigger)
+	webhooks, err := opts.listen.open(ctx, s.branch, syncer.Trigger, func() server.Health { return s.health(syncer) })
 	if err != nil {
 		return err
 	}
 	log.Info().Str("version", version).Str("repo", syncer.Repo()).Str("branch", s.branch).Msg("gitsync runs")
 	err = reporting.beside(ctx, func(ctx context.Context) error {
-		return webhooks.beside(ctx, func(ctx context.Context) error { return syncer.Run(ctx, schedule) })
+		return webhooks.beside(ctx, func(ctx context.Context) error {
+			return besideHangups(ctx, hangups, syncer.Trigger, func(ctx context.Context) error { return syncer.Run(ctx, schedule) })
+		})
 	})
 	log.Info().Msg("gitsync stops")
 	return err

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 	"sigs.k8s.io/yaml"
 
+	"github.com/gitsync/gitsync/internal/lossy"
 	"github.com/gitsync/gitsync/secret"
 )
 
@@ -48,6 +49,9 @@ type settings struct {
 	redactor *secret.Redactor
 	// log is that of the command, once it has one.
 	log *zerolog.Logger
+	// lines, when set, is what the log is written to, as texts where textLog is.
+	lines   *lossy.Writer
+	textLog bool
 }
 
 const (

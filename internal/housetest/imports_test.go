@@ -33,6 +33,7 @@ var mayImport = map[string][]string{
 	"internal/follow":   {},
 	"internal/disk":     {},
 	"internal/grace":    {},
+	"internal/lossy":    {},
 	"internal/panics":   {},
 	"internal/spelling": {},
 	"internal/yamlout":  {},
@@ -72,7 +73,7 @@ var mayImport = map[string][]string{
 		"container", "container/types", "examples", "runtime", "runtime/docker", "runtime/memory",
 	},
 	"cmd/gitsync": {
-		"container", "container/types", "examples", "gitrepo", "gitrepo/signature", "host", "host/direct", "host/ssh", "internal/demo", "internal/disk", "internal/follow", "internal/spelling", "layout", "lease", "pin", "policy",
+		"container", "container/types", "examples", "gitrepo", "gitrepo/signature", "host", "host/direct", "host/ssh", "internal/demo", "internal/disk", "internal/follow", "internal/lossy", "internal/spelling", "layout", "lease", "pin", "policy",
 		"registry", "registry/dockerconfig", "report", "report/forge", "report/notify", "runtime", "runtime/docker", "runtime/memory", "secret", "secret/unlock", "server", "state", "sync", "trust",
 	},
 
