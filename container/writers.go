@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"strings"
 
 	"github.com/rs/zerolog"
 
@@ -26,12 +25,7 @@ type writer struct {
 }
 
 // above says whether the writer may replace a directory on the way to a path, or the path.
-func (w writer) above(p string) bool { return isBelow(p, w.source) }
-
-// isBelow says whether a path is strictly below a directory.
-func isBelow(p, dir string) bool {
-	return p != dir && (dir == "/" || strings.HasPrefix(p, dir+"/"))
-}
+func (w writer) above(p string) bool { return types.Below(types.HostPath(p), w.source) }
 
 // writersIn returns who may write what, as the containers are configured.
 func writersIn(containers ContainersState) []writer {
@@ -40,7 +34,7 @@ func writersIn(containers ContainersState) []writer {
 		c := containers[key].Container.Config
 		for _, m := range c.Mounts {
 			if m.Kind() == types.MountBind && !m.ReadOnly {
-				writers = append(writers, writer{container: c.Name, source: path.Clean(m.Source), target: m.Target, ours: true})
+				writers = append(writers, writer{container: c.Name, source: types.HostPath(m.Source), target: m.Target, ours: true})
 			}
 		}
 	}
@@ -65,7 +59,7 @@ func (e *executor) running(ctx context.Context, again bool) ([]writer, error) {
 	var writers []writer
 	for _, m := range mounts {
 		if !m.ReadOnly {
-			writers = append(writers, writer{container: m.Container, source: path.Clean(m.Source), target: m.Target, ours: e.ofOurs(m), runs: true})
+			writers = append(writers, writer{container: m.Container, source: types.HostPath(m.Source), target: m.Target, ours: e.ofOurs(m), runs: true})
 		}
 	}
 	e.mu.Lock()

@@ -17,6 +17,10 @@ type claims struct {
 	files map[string]fileClaim
 	// dirs holds the directories that config files are in.
 	dirs map[string]claim
+	// writable holds the mounts through which containers may write, by their sources, and
+	// below one config file for each directory above those that config files are in.
+	writable map[string]writableMount
+	below    map[string]fileClaim
 }
 
 // claim is who wants something, and where it says so.
@@ -48,6 +52,7 @@ func newClaims() *claims {
 	return &claims{
 		names: map[string]claim{}, ports: map[portKey]claim{},
 		files: map[string]fileClaim{}, dirs: map[string]claim{},
+		writable: map[string]writableMount{}, below: map[string]fileClaim{},
 	}
 }
 
@@ -87,8 +92,19 @@ func (c *claims) visit(who claim, e *entry, take bool) Mistakes {
 			c.takePort(who, p)
 		}
 	}
+	for _, m := range mountsOf(who, e) {
+		if problem, hint := c.mountClash(m); problem != "" {
+			clash(m.at, hint, "mount %s %s", quoted(m.source), problem)
+		}
+		if take {
+			c.takeMount(m)
+		}
+	}
 	for _, f := range e.files {
 		who.at = f.at
+		if problem, hint := c.placeClash(who.host, f); problem != "" {
+			clash(f.at, hint, "config file %s %s", quoted(f.path), problem)
+		}
 		if problem, hint := c.fileClash(who.host, f); problem != "" {
 			clash(f.at, hint, "config file %s %s", quoted(f.path), problem)
 		}
@@ -173,6 +189,11 @@ func (c *claims) takeFile(who claim, f configFile) {
 		return
 	}
 	c.files[f.path] = fileClaim{who, f}
+	for _, dir := range f.above() {
+		if _, known := c.below[dir]; !known {
+			c.below[dir] = fileClaim{who, f}
+		}
+	}
 	for _, dir := range f.directories() {
 		c.dirs[dir] = who
 	}
