@@ -98,11 +98,11 @@ func TestTheEffortForAttributesIsBounded(t *testing.T) {
 	for i := range 30 {
 		var text strings.Builder
 		text.WriteString("containers:\n  web:\n    image: x\n    configFiles:\n")
-		for j := range 1000 {
-			fmt.Fprintf(&text, "      /srv/%d: {file: x}\n", j)
+		for j := range 250 {
+			fmt.Fprintf(&text, "      /srv/%d: {file: x%d}\n", j, j)
+			files[fmt.Sprintf("hosts/h%d/x%d", i, j)] = "x"
 		}
 		files[fmt.Sprintf("hosts/h%d/containers.yaml", i)] = text.String()
-		files[fmt.Sprintf("hosts/h%d/x", i)] = "x"
 	}
 	deep := strings.Repeat("a/", 60)
 	for name, files := range map[string]map[string]string{

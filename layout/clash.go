@@ -200,10 +200,10 @@ func (c *claims) takeFile(who claim, f configFile) {
 }
 
 // directories returns the directories that the file is in. A path that is too
-// long has none: it is a mistake already, and would be expensive.
+// long or too deep has none: it is a mistake already, and would be expensive.
 func (f configFile) directories() []string {
 	var dirs []string
-	if len(f.path) > maxPath {
+	if len(f.path) > maxPath || strings.Count(f.path, "/") > 2*MaxPathDepth {
 		return nil
 	}
 	for i := strings.LastIndexByte(f.path, '/'); i > 0; i = strings.LastIndexByte(f.path[:i], '/') {
@@ -218,7 +218,9 @@ func (l *loaded) ownClashes(file string) Mistakes {
 	var clashes Mistakes
 	own := newClaims()
 	for _, e := range l.entries {
-		clashes = append(clashes, own.add(claim{host: l.name, file: file}, e)...)
+		if clashes = append(clashes, own.add(claim{host: l.name, file: file}, e)...); len(clashes) > maxRecorded {
+			break
+		}
 	}
 	return clashes
 }
@@ -236,7 +238,9 @@ func separate(hosts []*loaded, localDocker string) map[*loaded]Mistakes {
 		}
 		who := claim{host: l.name, file: path.Join(hostsDir, l.name, containersFile)}
 		for _, e := range l.entries {
-			clashes[l] = append(clashes[l], machines[endpoint].check(who, e)...)
+			if clashes[l] = append(clashes[l], machines[endpoint].check(who, e)...); len(clashes[l]) > maxRecorded {
+				break
+			}
 		}
 		if len(clashes[l]) > 0 {
 			continue

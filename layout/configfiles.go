@@ -1,6 +1,7 @@
 package layout
 
 import (
+	"fmt"
 	"io/fs"
 	"path"
 	"strconv"
@@ -53,6 +54,8 @@ func hostPath(d *decoder, n *yaml.Node) {
 		problem, hint = "is a directory", "write the path of a file"
 	case reserved(n.Value):
 		problem, hint = "is where gitsync keeps secret files", "choose another path, or write it into secretFiles"
+	case strings.Count(n.Value, "/") > MaxPathDepth:
+		problem = fmt.Sprintf("is below more than %d directories", MaxPathDepth)
 	case strings.ContainsAny(n.Value, "\n\r"):
 		problem = "has a line break in it"
 	}

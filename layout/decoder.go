@@ -21,6 +21,8 @@ type decoder struct {
 	mistakes Mistakes
 	// warnings are no mistakes: the host is deployed.
 	warnings Mistakes
+	// work is what the load may do; nil is without bounds.
+	work *work
 	// ports counts the ports that were published so far.
 	ports int
 	// files holds the file of each node that is not in the decoder's own.
@@ -50,7 +52,7 @@ func (d *decoder) bad(n *yaml.Node, hint, format string, args ...any) {
 }
 
 func (d *decoder) badAt(at position, hint, format string, args ...any) {
-	if d.broken[at] {
+	if d.broken[at] || d.full() {
 		return
 	}
 	d.mistakes = append(d.mistakes, at.mistake(d.file, hint, fmt.Sprintf(format, args...)))
@@ -154,6 +156,9 @@ func (d *decoder) list(what string, n *yaml.Node) []*yaml.Node {
 		d.bad(n, hint, "%s must be a list, not %s", what, kind(n))
 		return nil
 	}
+	if !d.spend(d.at(n), len(n.Content)) {
+		return nil
+	}
 	return n.Content
 }
 
@@ -166,6 +171,9 @@ func (d *decoder) pairs(what string, n *yaml.Node) []pair {
 			hint = "write {} for none"
 		}
 		d.bad(n, hint, "%s must be a mapping, not %s", what, kind(n))
+		return nil
+	}
+	if !d.spend(d.at(n), len(n.Content)) {
 		return nil
 	}
 	var own, merged []pair
@@ -236,10 +244,19 @@ func kind(n *yaml.Node) string {
 
 var userInURL = regexp.MustCompile(`://[^/\s]*@`)
 
+// openURL is a URL that is cut off where its user may be.
+var openURL = regexp.MustCompile(`://[^/\s]*$`)
+
 // quoted returns the text in quotes, on one line, without control characters or
 // a URL's password, and no longer than a line of a log can hold.
 func quoted(s string) string {
 	const limit = 80
+	// A text may be a megabyte long, and quoted very often.
+	const enough = 4 << 10
+	if len(s) > enough {
+		s = strings.ToValidUTF8(s[:enough], "")
+		s = openURL.ReplaceAllString(s, "://***")
+	}
 	s = userInURL.ReplaceAllString(s, "://***@")
 	if utf8.RuneCountInString(s) > limit {
 		s = string([]rune(s)[:limit]) + "…"

@@ -82,12 +82,17 @@ func TestEveryKeyIsInTheManual(t *testing.T) {
 func TestTheManualKnowsTheLimits(t *testing.T) {
 	text := manual(t)
 	comma := func(n int) string { return fmt.Sprintf("%d,%03d", n/1000, n%1000) }
+	millions := func(n int) string { return fmt.Sprintf("%d,%03d,%03d", n/1_000_000, n/1000%1000, n%1000) }
 	for _, want := range []string{
 		"| hosts | " + comma(layout.MaxHosts) + " |",
 		fmt.Sprintf("| groups that a host names | %d |", layout.MaxGroups),
 		"| containers on a host | " + comma(layout.MaxContainers) + " |",
 		"counted port by port | " + comma(layout.MaxPorts) + " |",
 		fmt.Sprintf("| `containers.yaml`, `host.yaml` | %d MiB each |", layout.MaxYAMLBytes>>20),
+		"published ports | " + millions(layout.MaxHostSteps) + " |",
+		"| steps that the load of all hosts takes | " + millions(layout.MaxLoadSteps) + " |",
+		"| names that a load compares to find hints | " + comma(layout.MaxComparisons) + " |",
+		fmt.Sprintf("| directories that a config file's path has | %d |", layout.MaxPathDepth),
 		"aliases counted each time | " + comma(layout.MaxYAMLNodes) + " |",
 		fmt.Sprintf("| nesting in a YAML file | %d levels |", layout.MaxYAMLDepth),
 		fmt.Sprintf("| a config file | %d MiB |", layout.MaxFileBytes>>20),

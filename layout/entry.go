@@ -152,6 +152,9 @@ func decodeEntries(d *decoder, list *yaml.Node) []*entry {
 			continue
 		}
 		fields := d.pairs(what, p.value)
+		if d.over() {
+			break
+		}
 		if isLong(fields) {
 			decodeLong(d, fields, e)
 		} else {

@@ -21,6 +21,15 @@ func Keys() map[string][]string {
 	}
 }
 
+// MaxPrinted is how many mistakes of a host are printed.
+const MaxPrinted = maxMistakes
+
+// Spent returns what the last load took: the steps of its last host, the names that were
+// compared and the hints that were looked for.
+func (l *Loader) Spent() (steps, comparisons, hints int) {
+	return l.spent.steps, l.spent.comparisons, l.spent.hints
+}
+
 func keys[T any](s schema[T]) []string {
 	var names []string
 	for _, f := range s {

@@ -44,6 +44,11 @@ type source struct {
 	// externalNames are those of [Options].
 	externalNames func(host string) []string
 	attributes    *attributes
+	// work is what the load may do; nil is without bounds.
+	work *work
+	// byName holds the groups that there are, and known their names, once they are listed.
+	byName map[string]bool
+	known  []string
 }
 
 // external returns the names of the secrets of the agent's own configuration.
@@ -85,19 +90,22 @@ func (s *source) entries() ([]fs.DirEntry, error) {
 	return s.listed, nil
 }
 
-// names returns the groups that there are.
-func (s *source) names() ([]string, error) {
+// listNames lists the groups that there are, once.
+func (s *source) listNames() error {
+	if s.byName != nil {
+		return nil
+	}
 	entries, err := s.entries()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var names []string
+	s.byName = make(map[string]bool, len(entries))
 	for _, e := range entries {
 		if e.IsDir() && hostName.MatchString(e.Name()) {
-			names = append(names, e.Name())
+			s.byName[e.Name()], s.known = true, append(s.known, e.Name())
 		}
 	}
-	return names, nil
+	return nil
 }
 
 // group returns a group that there is, from memory when it was read before.
@@ -106,7 +114,8 @@ func (s *source) group(name string) (*group, error) {
 		return g, nil
 	}
 	g := &group{name: name, dir: s.directory(path.Join(groupsDir, name))}
-	d := &decoder{file: g.file()}
+	defer s.work.apart()()
+	d := &decoder{file: g.file(), work: s.work}
 	data, err := readYAML(g.dir, d, containersFile, true)
 	var u *unusable
 	switch {
@@ -127,9 +136,10 @@ func (s *source) group(name string) (*group, error) {
 		text = textOf(g.root)
 	}
 	g.variables = strings.Contains(text, "${")
+	// They are repeated for each host that names the group.
 	g.mistakes = slices.Concat(d.mistakes, g.dir.strayFiles(func(name string) bool {
 		return g.variables || strings.Contains(text, name)
-	}, containersFile, secretsFile))
+	}, containersFile, secretsFile)).tidy()
 	s.groups[name] = g
 	return g, nil
 }
@@ -163,23 +173,21 @@ func decodeGroups(d *decoder, what string, n *yaml.Node, r *reach) {
 func (s *source) groupsOf(d *decoder, named []namedGroup) ([]*group, error) {
 	var groups []*group
 	for _, n := range named {
-		names, err := s.names()
-		if err != nil {
+		if err := errors.Join(s.listNames(), s.work.err()); err != nil {
 			return nil, err
 		}
-		if !slices.Contains(names, n.name) {
-			hint := "add groups/<group>/containers.yaml, or correct the name"
-			if best := nearest(n.name, names); best != "" {
-				hint = fmt.Sprintf("did you mean %q?", best)
-			}
-			d.badAt(n.at, hint, "there is no group %s", quoted(n.name))
+		if !s.byName[n.name] {
+			g := d.guess(n.name, s.known, func(best string) string { return fmt.Sprintf("did you mean %q?", best) })
+			d.unknown(n.at, g, "add groups/<group>/containers.yaml, or correct the name", "there is no group %s", quoted(n.name))
 			continue
 		}
 		g, err := s.group(n.name)
 		if err != nil {
 			return nil, err
 		}
-		d.mistakes = append(d.mistakes, g.mistakes...)
+		if !d.full() {
+			d.mistakes = append(d.mistakes, g.mistakes...)
+		}
 		if g.root != nil {
 			groups = append(groups, g)
 		}
@@ -207,7 +215,11 @@ func (s *source) unnamed(named map[string]bool) (Mistakes, error) {
 		if err != nil {
 			return nil, err
 		}
-		mistakes, err := g.check()
+		s.work.begin()
+		mistakes, err := g.check(s.work)
+		if stopped := s.work.err(); stopped != nil {
+			return nil, stopped
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -217,11 +229,11 @@ func (s *source) unnamed(named map[string]bool) (Mistakes, error) {
 }
 
 // check returns the mistakes in a group for which no host was at hand.
-func (g *group) check() (Mistakes, error) {
+func (g *group) check(w *work) (Mistakes, error) {
 	if g.root == nil || g.variables {
 		return g.mistakes, nil
 	}
-	d := &decoder{file: g.file(), partial: true}
+	d := &decoder{file: g.file(), partial: true, work: w}
 	l := &loaded{entries: decodeEntries(d, containersOf(d, g.root, g.file()))}
 	if err := l.readFiles(map[string]*directory{g.dir.root: g.dir}, d); err != nil {
 		return nil, err

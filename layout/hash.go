@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -167,11 +168,11 @@ func (l *Loader) forget(hosts []string) {
 	if len(l.named) <= 2*len(hosts) {
 		return
 	}
-	for name := range l.named {
-		if !slices.Contains(hosts, name) {
-			delete(l.named, name)
-		}
+	there := make(map[string]bool, len(hosts))
+	for _, name := range hosts {
+		there[name] = true
 	}
+	maps.DeleteFunc(l.named, func(name string, _ namedGroups) bool { return !there[name] })
 }
 
 // unnamedGroups returns the mistakes in the groups that no host names, from memory

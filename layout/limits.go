@@ -34,10 +34,27 @@ const (
 	MaxRepoNodes = 5_000_000
 	// MaxGroupNodes is the largest number of values in the files of all groups together.
 	MaxGroupNodes = 1_000_000
+	// MaxHostSteps is the largest number of steps that the load of one host may take: values
+	// that are read, entries that are merged, ports that are published.
+	MaxHostSteps = 2_000_000
+	// MaxLoadSteps is the largest number of steps that the load of all hosts may take.
+	MaxLoadSteps = 5_000_000
+	// MaxComparisons is the largest number of names that a load compares for its hints.
+	MaxComparisons = 200_000
+	// MaxPathDepth is the largest number of directories that a config file is in.
+	MaxPathDepth = 64
+	// valueBytes is how long a text is that counts as one value.
+	valueBytes = 64
+	// maxBisected is how many bytes are parsed again to find the line of a YAML error.
+	maxBisected = 2 << 20
+	// maxStray is how many YAML files of a directory are looked at that no key names.
+	maxStray = 1000
 	// maxPath is PATH_MAX of Linux, less the zero byte.
 	maxPath = 4095
 	// maxPathPart is NAME_MAX of Linux.
 	maxPathPart = 255
 	// maxMistakes bounds the report about one host.
 	maxMistakes = 1000
+	// maxRecorded is after how many mistakes a file is not read any further.
+	maxRecorded = 10 * maxMistakes
 )

@@ -53,7 +53,11 @@ type loaded struct {
 func (s *source) loadHost(name string) (*loaded, error) {
 	dir := s.directory(path.Join(hostsDir, name))
 	l := &loaded{name: name, reach: reach{}.withDefaults()}
+	s.work.begin()
 	err := l.read(s, dir)
+	if stopped := s.work.err(); stopped != nil {
+		return nil, stopped
+	}
 	var u *unusable
 	if errors.As(err, &u) {
 		l.mistakes = append(l.mistakes, Mistake{File: dir.root, Message: u.message, Hint: u.hint})
@@ -74,7 +78,7 @@ func (l *loaded) read(s *source, dir *directory) error {
 	if _, err := dir.list("."); err != nil {
 		return err
 	}
-	settings := &decoder{file: path.Join(dir.root, hostFile)}
+	settings := &decoder{file: path.Join(dir.root, hostFile), work: s.work}
 	data, err := readYAML(dir, settings, hostFile, false)
 	if err != nil {
 		return err
@@ -82,7 +86,7 @@ func (l *loaded) read(s *source, dir *directory) error {
 	if data != nil {
 		l.reach = decodeHostFile(settings, data, l.name)
 	}
-	d := &decoder{file: path.Join(dir.root, containersFile), host: l.name}
+	d := &decoder{file: path.Join(dir.root, containersFile), host: l.name, work: s.work}
 	l.decoder = d
 	dirs, root, err := l.readContainers(s, dir, settings, d)
 	if err != nil {
@@ -205,6 +209,9 @@ func (l *loaded) readFiles(dirs map[string]*directory, d *decoder) error {
 	for _, e := range l.entries {
 		for i := range e.files {
 			f := &e.files[i]
+			if d.over() {
+				return nil
+			}
 			dir := dirs[path.Dir(cmp.Or(f.sourceAt.file, d.file))]
 			if err := f.read(dir, d); err != nil {
 				return err
@@ -228,13 +235,14 @@ func (f *configFile) read(dir *directory, d *decoder) error {
 	if f.source == "" {
 		return nil
 	}
-	content, err := dir.read(f.source, MaxFileBytes)
+	content, err := dir.text(f.source)
 	var u *unusable
 	if errors.As(err, &u) {
-		d.badAt(f.sourceAt, u.hint, "%s", u.message)
+		g := d.guess(f.source, u.among, func(best string) string { return fmt.Sprintf("did you mean %q?", best) })
+		d.unknown(f.sourceAt, g, u.hint, "%s", u.message)
 		return nil
 	}
-	f.content = string(content)
+	f.content = content
 	return err
 }
 
@@ -242,10 +250,17 @@ func (f *configFile) read(dir *directory, d *decoder) error {
 // in the name of one that matters, such as host.yml.
 func (t *directory) strayFiles(used func(name string) bool, known ...string) Mistakes {
 	var stray Mistakes
+	looked := 0
 	for _, entry := range t.listings["."] {
 		name := entry.Name()
 		isYAML := strings.HasSuffix(name, ".yaml") || strings.HasSuffix(name, ".yml")
-		if !isYAML || slices.Contains(known, name) || used(name) || strings.HasPrefix(name, ".") {
+		if !isYAML || slices.Contains(known, name) || strings.HasPrefix(name, ".") {
+			continue
+		}
+		if looked++; looked > maxStray {
+			break
+		}
+		if used(name) {
 			continue
 		}
 		hint := "put config files into files/"

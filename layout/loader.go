@@ -38,7 +38,9 @@ type Loader struct {
 	named map[string]namedGroups
 	// unnamed are the mistakes in groups that no host names.
 	unnamed remembered
-	checks  []Check
+	// spent is what the load before took.
+	spent  *work
+	checks []Check
 	// attributes are the shared ones of the load before.
 	attributes string
 }
@@ -76,12 +78,16 @@ func (l *Loader) Load(ctx context.Context, fsys fs.FS, opts Options) (*Repo, err
 	for _, entry := range entries {
 		names = append(names, entry.Name())
 	}
-	settings, general, err := loadSettings(fsys, names)
+	s := newSource(fsys)
+	s.work = newWork(ctx)
+	l.mu.Lock()
+	l.spent = s.work
+	l.mu.Unlock()
+	settings, general, err := loadSettings(s.work, fsys, names)
 	if err != nil {
 		return nil, err
 	}
 	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return !Selects(opts.Hosts, e.Name()) })
-	s := newSource(fsys)
 	s.keep, s.checks, s.externalNames = opts.Explain, l.checks, opts.ExternalSecrets
 	if err := l.heed(s.attributes); err != nil {
 		return nil, err

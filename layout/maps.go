@@ -34,7 +34,10 @@ func (d *decoder) items(what string, n *yaml.Node, separator string, needsValue 
 		return all
 	}
 	seen := map[string]int{}
-	for _, line := range n.Content {
+	for _, line := range d.list(what, n) {
+		if d.full() {
+			break
+		}
 		text, ok := d.scalar("an item of "+what, line)
 		if !ok {
 			continue
@@ -59,6 +62,9 @@ var envName = regexp.MustCompile(`^[^=\s\pC0-9][^=\s\pC]*$`)
 
 func decodeEnv(d *decoder, what string, n *yaml.Node, e *entry) {
 	for _, it := range d.items(what, n, "=", true) {
+		if d.full() {
+			return
+		}
 		if !envName.MatchString(it.name) {
 			d.bad(it.node, "use a-z, A-Z, 0-9, _, . and -, not beginning with a digit", "%s is no name of an environment variable", quoted(it.name))
 			continue

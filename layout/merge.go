@@ -41,6 +41,11 @@ func (m *merger) merge(path []string, lower, upper *yaml.Node) *yaml.Node {
 		m.override(path, lower)
 		return upper
 	}
+	// A path is as long as the keys in it, and made for each entry.
+	steps := (len(lowers) + len(uppers)) * (1 + len(pathKey(path))/valueBytes)
+	if !m.spend(m.at(upper), steps) {
+		return upper
+	}
 	lowers = m.exclude(path, lowers, uppers)
 	merged := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Line: upper.Line, Column: upper.Column}
 	m.place(merged, m.files[upper])

@@ -20,6 +20,8 @@ type Mistake struct {
 	Message string `json:"message"`
 	// Hint says what to write instead. It may be empty.
 	Hint string `json:"hint,omitempty"`
+	// guess finds a better hint, when the mistake is printed.
+	guess *guess
 }
 
 // Position returns "file:line:column", or the file alone when it is meant as a
@@ -62,18 +64,26 @@ func (m Mistakes) Err() error {
 }
 
 // tidy sorts the mistakes, drops those that say the same twice (an alias may
-// lead to one place many times), and cuts the list at maxMistakes.
+// lead to one place many times), and cuts the list at maxMistakes. What is left gets its
+// hints.
 func (m Mistakes) tidy() Mistakes {
 	slices.SortStableFunc(m, func(a, b Mistake) int {
 		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column),
 			strings.Compare(a.Message, b.Message))
 	})
-	m = slices.Compact(m)
+	m = slices.CompactFunc(m, func(a, b Mistake) bool {
+		a.guess, b.guess = nil, nil
+		return a == b
+	})
 	if len(m) > maxMistakes {
 		last := m[maxMistakes]
 		last.Message = fmt.Sprintf("there are %d more mistakes from here on", len(m)-maxMistakes)
 		last.Hint = "correct the ones above first"
+		last.guess = nil
 		m = append(m[:maxMistakes:maxMistakes], last)
+	}
+	for i := range m {
+		m[i].Hint, m[i].guess = m[i].guess.hint(m[i].Hint), nil
 	}
 	return m
 }

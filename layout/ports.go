@@ -25,7 +25,7 @@ var longPort = schema[types.PortMap]{
 
 func decodePorts(d *decoder, what string, n *yaml.Node, e *entry) {
 	for _, item := range d.list(what, n) {
-		var published []types.PortMap
+		var published portSpan
 		switch item = resolve(item); item.Kind {
 		case yaml.MappingNode:
 			before := len(d.mistakes)
@@ -35,26 +35,50 @@ func decodePorts(d *decoder, what string, n *yaml.Node, e *entry) {
 				d.bad(item, "write for example {port: 80, hostPort: 8080}", "a port without the key port")
 			}
 			if len(d.mistakes) == before {
-				published = []types.PortMap{p}
+				published = portSpan{p, 1}
 			}
 		default:
 			published = decodeShortPort(d, item)
 		}
-		if d.ports += len(published); d.ports > MaxPorts {
+		// They are counted before they are written out one by one, and not any more once
+		// there are too many: a range of all ports is a few letters.
+		if d.ports > MaxPorts {
+			return
+		}
+		if d.ports += published.count; d.ports > MaxPorts {
 			d.bad(item, "publish fewer, or use networkMode: host", "the host publishes more than %d ports", MaxPorts)
 			return
 		}
-		for _, p := range published {
-			e.config.Ports = append(e.config.Ports, p)
+		if !d.spend(d.at(item), published.count) {
+			return
+		}
+		for i := range published.count {
+			e.config.Ports = append(e.config.Ports, published.port(i))
 			e.portsAt = append(e.portsAt, d.at(item))
 		}
 	}
 }
 
-func decodeShortPort(d *decoder, n *yaml.Node) []types.PortMap {
+// portSpan is so many ports in a row, beginning with the first one.
+type portSpan struct {
+	first types.PortMap
+	count int
+}
+
+// port returns one of them, counted from 0.
+func (s portSpan) port(i int) types.PortMap {
+	p := s.first
+	p.Port += i
+	if p.HostPort != 0 {
+		p.HostPort += i
+	}
+	return p
+}
+
+func decodeShortPort(d *decoder, n *yaml.Node) portSpan {
 	s, ok := d.scalar("a port", n)
-	if !ok {
-		return nil
+	if !ok || d.full() {
+		return portSpan{}
 	}
 	ports, err := parsePort(s)
 	if err != nil {
@@ -65,34 +89,31 @@ func decodeShortPort(d *decoder, n *yaml.Node) []types.PortMap {
 
 // parsePort reads [[ip:]host:]container[/protocol], where host and container may
 // be ranges of the same length.
-func parsePort(s string) ([]types.PortMap, error) {
+func parsePort(s string) (portSpan, error) {
+	none := portSpan{}
 	rest, proto, given := strings.Cut(s, "/")
 	if problem, _ := protocol(proto); given && problem != "" {
-		return nil, fmt.Errorf("protocol %q %s", proto, problem)
+		return none, fmt.Errorf("protocol %q %s", proto, problem)
 	}
 	rest, inside, hasHost := cutLast(rest)
 	first, last, err := portRange(inside)
 	if err != nil {
-		return nil, err
+		return none, err
 	}
 	ip, hostFirst, hostLast := "", first, last
 	if hasHost {
 		address, outside, hasIP := cutLast(rest)
 		if hostFirst, hostLast, err = portRange(outside); err != nil {
-			return nil, err
+			return none, err
 		}
 		if ip, err = parseIP(address); hasIP && err != nil {
-			return nil, err
+			return none, err
 		}
 	}
 	if hostLast-hostFirst != last-first {
-		return nil, errors.New("the ranges differ in length")
+		return none, errors.New("the ranges differ in length")
 	}
-	var ports []types.PortMap
-	for i := 0; i <= last-first; i++ {
-		ports = append(ports, types.PortMap{IP: ip, Port: first + i, HostPort: hostFirst + i, Protocol: proto})
-	}
-	return ports, nil
+	return portSpan{types.PortMap{IP: ip, Port: first, HostPort: hostFirst, Protocol: proto}, last - first + 1}, nil
 }
 
 // cutLast cuts at the last colon that is not inside brackets.

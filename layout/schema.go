@@ -37,7 +37,11 @@ func (s schema[T]) decodePairs(d *decoder, what string, pairs []pair, into *T) {
 	for _, p := range pairs {
 		i := slices.IndexFunc(s, func(f field[T]) bool { return f.key == p.key.Value })
 		if i < 0 {
-			d.bad(p.key, s.suggest(p.key.Value), "unknown key %s", quoted(p.key.Value))
+			if d.full() {
+				return
+			}
+			g, otherwise := s.suggest(d, p.key.Value)
+			d.unknown(d.at(p.key), g, otherwise, "unknown key %s", quoted(p.key.Value))
 			continue
 		}
 		s[i].decode(d, below(what, s[i].key), p.value, into)
@@ -56,21 +60,40 @@ func below(what, key string) string {
 	return what + "." + key
 }
 
-// suggest returns a hint for a key that is not in the schema.
-func (s schema[T]) suggest(key string) string {
-	var keys, words []string
-	meant := map[string]string{}
+// suggest returns the search for a key that is not in the schema, and the hint for the case
+// that none is near: the keys when they are few, or where they are explained.
+func (s schema[T]) suggest(d *decoder, key string) (g *guess, otherwise string) {
+	const few = 8
+	otherwise = "repo-layout.md lists what there is"
+	if len(s) <= few {
+		var keys []string
+		for _, f := range s {
+			keys = append(keys, f.key)
+		}
+		otherwise = "known are " + strings.Join(keys, ", ")
+	}
+	g = d.guess(key, nil, func(word string) string { return fmt.Sprintf("did you mean %q?", s.meant(word)) })
+	g.known = s.words
+	return g, otherwise
+}
+
+// words are the keys, and the names that they have elsewhere.
+func (s schema[T]) words() []string {
+	var words []string
 	for _, f := range s {
-		keys = append(keys, f.key)
-		for _, word := range append([]string{f.key}, f.aka...) {
-			words = append(words, word)
-			meant[word] = f.key
+		words = append(append(words, f.key), f.aka...)
+	}
+	return words
+}
+
+// meant returns the key that has a word among its names.
+func (s schema[T]) meant(word string) string {
+	for _, f := range s {
+		if f.key == word || slices.Contains(f.aka, word) {
+			return f.key
 		}
 	}
-	if word := nearest(key, words); word != "" {
-		return fmt.Sprintf("did you mean %q?", meant[word])
-	}
-	return listOrRefer(keys)
+	return word
 }
 
 // check says what is wrong with a text, in words that follow it ("is empty"),
@@ -79,6 +102,9 @@ type check func(text string) (problem, hint string)
 
 // run reports what the check finds.
 func (c check) run(d *decoder, what string, n *yaml.Node, text string) bool {
+	if d.full() {
+		return false
+	}
 	problem, hint := c(text)
 	if problem != "" {
 		d.bad(resolve(n), hint, "%s %s %s", what, quoted(text), problem)

@@ -103,7 +103,10 @@ var withSecrets = []string{"env", "args", "entrypoint", "healthcheck", "configFi
 // checkSecrets looks for references to secrets where there can be none, and for those that
 // are not defined.
 func (l *loaded) checkSecrets(d, settings *decoder, merged *yaml.Node, external []string) {
-	c := &secretCheck{decoder: d, loaded: l, known: slices.Concat(l.sealed.Names(), external)}
+	c := &secretCheck{decoder: d, loaded: l, names: slices.Concat(l.sealed.Names(), external), known: map[string]bool{}}
+	for _, name := range c.names {
+		c.known[name] = true
+	}
 	for _, name := range l.sealed.Names() {
 		if slices.Contains(external, name) {
 			l.secretMistakes = append(l.secretMistakes, Mistake{File: l.sealed.Entries[name].File,
@@ -140,7 +143,9 @@ type referenceAt struct {
 type secretCheck struct {
 	*decoder
 	loaded *loaded
-	known  []string
+	// names are those of the secrets that the host may use, and known holds them.
+	names []string
+	known map[string]bool
 }
 
 // field checks one key of a container, in the short form or the long one.
@@ -187,14 +192,12 @@ func (c *secretCheck) text(at position, text string) {
 		c.badAt(at, "write ${secret.name}, or $${ for the text itself", "%s is not closed", quoted(unclosed))
 	}
 	for _, name := range secret.Names(text) {
-		if slices.Contains(c.known, name) {
+		if c.known[name] || c.full() {
 			continue
 		}
 		hint := fmt.Sprintf("add it: sops edit %s/%s/%s; write $${ for the text itself", hostsDir, c.loaded.name, secretsFile)
-		if best := nearest(name, c.known); best != "" {
-			hint = fmt.Sprintf("did you mean ${secret.%s}?", best)
-		}
-		c.badAt(at, hint, "secret %s is not defined for host %s", quoted(name), c.loaded.name)
+		g := c.guess(name, c.names, func(best string) string { return fmt.Sprintf("did you mean ${secret.%s}?", best) })
+		c.unknown(at, g, hint, "secret %s is not defined for host %s", quoted(name), c.loaded.name)
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"math"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -127,10 +126,10 @@ func decodeMaxFraction(d *decoder, what string, n *yaml.Node, s *settings) {
 
 // loadSettings reads gitsync.yaml, which may be missing. hosts are the names that
 // there are.
-func loadSettings(fsys fs.FS, hosts []string) (Settings, Mistakes, error) {
+func loadSettings(w *work, fsys fs.FS, hosts []string) (Settings, Mistakes, error) {
 	s := settings{Settings: Settings{PruneLimit: DefaultPruneLimit}}
 	dir := newDirectory(fsys, ".")
-	d := &decoder{file: settingsFile}
+	d := &decoder{file: settingsFile, work: w}
 	data, err := readYAML(dir, d, settingsFile, false)
 	var u *unusable
 	if errors.As(err, &u) {
@@ -142,13 +141,14 @@ func loadSettings(fsys fs.FS, hosts []string) (Settings, Mistakes, error) {
 	if root, ok := d.parse(data); ok && root != nil {
 		settingsSchema.decodePairs(d, "", d.pairs("the file", root), &s)
 	}
+	there := make(map[string]bool, len(hosts))
+	for _, name := range hosts {
+		there[name] = true
+	}
 	for i, at := range s.canaryAt {
-		if name := s.Rollout.Canary[i]; !slices.Contains(hosts, name) {
-			hint := "write the name of a directory in hosts/"
-			if best := nearest(name, hosts); best != "" {
-				hint = fmt.Sprintf("did you mean %q?", best)
-			}
-			d.badAt(at, hint, "rollout.canary: there is no host %s", quoted(name))
+		if name := s.Rollout.Canary[i]; !there[name] {
+			g := d.guess(name, hosts, func(best string) string { return fmt.Sprintf("did you mean %q?", best) })
+			d.unknown(at, g, "write the name of a directory in hosts/", "rollout.canary: there is no host %s", quoted(name))
 		}
 	}
 	if other := similarSettings(dir); other != "" {

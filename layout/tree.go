@@ -21,6 +21,12 @@ type directory struct {
 	root string
 	// listings holds the directories that were listed already.
 	listings map[string][]fs.DirEntry
+	// byName holds their entries, by directory and name.
+	byName map[string]map[string]fs.DirEntry
+	// names are those of the entries, as a path that leads to them is written.
+	names map[string][]string
+	// texts holds the files that were read already: many containers may refer to one.
+	texts map[string]string
 	// attributes say which files are others in a work tree.
 	attributes *attributes
 }
@@ -31,17 +37,25 @@ type unusable struct {
 	message, hint string
 	// within says that it is what the file holds, so that its beginning is the place.
 	within bool
+	// among are the names of which another one may have been meant.
+	among []string
 }
 
 func (u *unusable) Error() string { return u.message }
 
 func newDirectory(fsys fs.FS, root string) *directory {
-	return &directory{fsys: fsys, root: root, listings: map[string][]fs.DirEntry{}, attributes: newAttributes(fsys)}
+	return &directory{
+		fsys: fsys, root: root, listings: map[string][]fs.DirEntry{}, byName: map[string]map[string]fs.DirEntry{}, texts: map[string]string{},
+		names:      map[string][]string{},
+		attributes: newAttributes(fsys),
+	}
 }
 
 // directory returns one of the tree that is being loaded.
 func (s *source) directory(root string) *directory {
-	return &directory{fsys: s.fsys, root: root, listings: map[string][]fs.DirEntry{}, attributes: s.attributes}
+	dir := newDirectory(s.fsys, root)
+	dir.attributes = s.attributes
+	return dir
 }
 
 // list returns the entries of a directory below the root.
@@ -57,7 +71,10 @@ func (t *directory) list(dir string) ([]fs.DirEntry, error) {
 	if !isRoot && slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == ".git" }) {
 		return nil, &unusable{message: quoted(path.Join(t.root, dir)) + " is a submodule", hint: "put its files into this repo"}
 	}
-	t.listings[dir] = entries
+	t.listings[dir], t.byName[dir] = entries, make(map[string]fs.DirEntry, len(entries))
+	for _, entry := range entries {
+		t.byName[dir][entry.Name()] = entry
+	}
 	return entries, nil
 }
 
@@ -67,15 +84,10 @@ func (t *directory) find(name string) (fs.DirEntry, error) {
 	dir, rest := ".", name
 	for {
 		step, below, more := strings.Cut(rest, "/")
-		entries, err := t.list(dir)
-		if err != nil {
+		if _, err := t.list(dir); err != nil {
 			return nil, err
 		}
-		i := slices.IndexFunc(entries, func(e fs.DirEntry) bool { return e.Name() == step })
-		if i < 0 {
-			return nil, nil
-		}
-		if found = entries[i]; !more {
+		if found = t.byName[dir][step]; found == nil || !more {
 			return found, nil
 		}
 		dir, rest = path.Join(dir, step), below
@@ -95,7 +107,7 @@ func (t *directory) read(name string, limit int64) ([]byte, error) {
 	case err != nil:
 		return nil, err
 	case entry == nil:
-		return nil, &unusable{message: fmt.Sprintf("there is no %s in %s", quoted(name), t.root), hint: t.suggest(name)}
+		return nil, &unusable{message: fmt.Sprintf("there is no %s in %s", quoted(name), t.root), hint: t.hintFor(name), among: t.beside(name)}
 	case !entry.Type().IsRegular():
 		return nil, &unusable{message: fmt.Sprintf("%s is %s, not a file", quoted(name), describe(entry.Type())), hint: "put a plain file there"}
 	}
@@ -126,21 +138,39 @@ func (t *directory) read(name string, limit int64) ([]byte, error) {
 	return content, t.attributes.check(full)
 }
 
-// suggest names a file like the one that is missing.
-func (t *directory) suggest(name string) string {
-	dir, _ := path.Split(name)
-	entries, err := t.list(path.Clean(dir)) // "." for the root
+// text returns the content of a config file, which is read once.
+func (t *directory) text(name string) (string, error) {
+	if text, known := t.texts[name]; known {
+		return text, nil
+	}
+	content, err := t.read(name, MaxFileBytes)
 	if err != nil {
+		return "", err
+	}
+	t.texts[name] = string(content)
+	return t.texts[name], nil
+}
+
+// hintFor says what to do about a file that is missing in a directory that is there.
+func (t *directory) hintFor(name string) string {
+	if _, listed := t.listings[path.Dir(name)]; !listed {
 		return ""
 	}
+	return "add it, or correct the path"
+}
+
+// beside returns the names of the files in the directory in which this one is missing.
+func (t *directory) beside(name string) []string {
+	dir, _ := path.Split(name)
+	if names, known := t.names[dir]; known {
+		return names
+	}
 	var names []string
-	for _, e := range entries {
+	for _, e := range t.listings[path.Dir(name)] {
 		names = append(names, dir+e.Name())
 	}
-	if best := nearest(name, names); best != "" {
-		return fmt.Sprintf("did you mean %q?", best)
-	}
-	return "add it, or correct the path"
+	t.names[dir] = names
+	return names
 }
 
 func tooLarge(name string, size, limit int64) error {

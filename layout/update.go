@@ -163,11 +163,8 @@ func (l *loaded) checkOrder(d *decoder) {
 			owner := byName[dep.on]
 			switch {
 			case owner == nil:
-				hint := "it must be on the same host"
-				if best := nearest(dep.on, names); best != "" {
-					hint = fmt.Sprintf("did you mean %q?", best)
-				}
-				d.badAt(dep.at, hint, "dependsOn: there is no container %s", quoted(dep.on))
+				g := d.guess(dep.on, names, func(best string) string { return fmt.Sprintf("did you mean %q?", best) })
+				d.unknown(dep.at, g, "it must be on the same host", "dependsOn: there is no container %s", quoted(dep.on))
 			case dep.condition == container.Completed && !owner.oneShot && !owner.preDeploy:
 				d.badAt(dep.at, "write healthy, or oneShot: true for "+dep.on, "dependsOn: container %s is no one-shot, and is never completed", quoted(dep.on))
 			}

@@ -40,10 +40,20 @@ type substitution struct {
 	host string
 	// vars are nil where they are being defined.
 	vars map[string]variable
+	// names are those of the variables, sorted, once somebody asks for one that is not there.
+	names []string
+	// noted holds what is in the decoder's used.
+	noted map[usedIn]bool
 	// grown is by how many bytes the file has become larger.
 	grown int
 	// skip is a node that was done before.
 	skip *yaml.Node
+}
+
+// usedIn is a variable in a value.
+type usedIn struct {
+	node *yaml.Node
+	name string
 }
 
 // run replaces the variables in all values below and with n. Aliases are not
@@ -155,11 +165,12 @@ func (s *substitution) lookUp(n *yaml.Node, match string) (node *yaml.Node, text
 	case s.vars == nil:
 		s.bad(n, "write the value itself", "%s: variables cannot refer to each other", match)
 	case !known:
-		hint := fmt.Sprintf("define it in %s/%s/%s: vars: {%s: …}; write $${ for the text itself", hostsDir, s.host, hostFile, key)
-		if best := nearest(key, slices.Sorted(maps.Keys(s.vars))); best != "" {
-			hint = fmt.Sprintf("did you mean ${vars.%s}?", best)
+		if s.names == nil {
+			s.names = slices.Sorted(maps.Keys(s.vars))
 		}
-		s.bad(n, hint, "variable %s is not defined for host %s", quoted("vars."+key), s.host)
+		g := s.guess(key, s.names, func(best string) string { return fmt.Sprintf("did you mean ${vars.%s}?", best) })
+		hint := fmt.Sprintf("define it in %s/%s/%s: vars: {%s: …}; write $${ for the text itself", hostsDir, s.host, hostFile, key)
+		s.unknown(s.at(n), g, hint, "variable %s is not defined for host %s", quoted("vars."+key), s.host)
 	default:
 		s.note(n, name)
 		return v.node, v.node.Value, true
@@ -172,7 +183,11 @@ func (s *substitution) note(n *yaml.Node, name string) {
 	if s.used == nil {
 		s.used = map[*yaml.Node][]string{}
 	}
-	if !slices.Contains(s.used[n], name) {
+	if s.noted == nil {
+		s.noted = map[usedIn]bool{}
+	}
+	if at := (usedIn{n, name}); !s.noted[at] {
+		s.noted[at] = true
 		s.used[n] = append(s.used[n], name)
 	}
 }

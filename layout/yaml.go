@@ -3,6 +3,7 @@ package layout
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"regexp"
 	"strings"
@@ -75,7 +76,8 @@ func (m *measurement) size(n *yaml.Node, depth int) int {
 	if n.Anchor != "" {
 		m.sizes[n] = -1
 	}
-	total := 1
+	// A long text that aliases repeat is read as often.
+	total := 1 + len(n.Value)/valueBytes
 	for _, child := range n.Content {
 		total = min(total+m.size(child, depth+1), MaxYAMLNodes+1)
 	}
@@ -144,12 +146,25 @@ var syntaxProblems = []struct{ problem, message, hint string }{
 	{"found unexpected end of stream", "a quote is not closed", "close it"},
 }
 
+// lineInError returns the line that the parser names; 0 when it names none.
+func lineInError(err string) int {
+	line := 0
+	if _, scanErr := fmt.Sscanf(err, "yaml: line %d:", &line); scanErr != nil {
+		return 0
+	}
+	return line
+}
+
 // wrongLine returns the first line, and its text, at which the parser reports
 // the error: with that line the error is there, without it it is another or
 // none.
 func wrongLine(data []byte, err string) (position, string) {
 	lines := bytes.SplitAfter(data, []byte("\n"))
+	parsed := 0
 	fails := func(count int) bool {
+		for _, line := range lines[:count] {
+			parsed += len(line)
+		}
 		decoder := yaml.NewDecoder(bytes.NewReader(bytes.Join(lines[:count], nil)))
 		for {
 			var n yaml.Node
@@ -160,6 +175,13 @@ func wrongLine(data []byte, err string) (position, string) {
 	}
 	low, high := 0, len(lines)
 	for high-low > 1 {
+		if parsed > maxBisected {
+			// The parser's own line has to do: this one was found by parsing again and again.
+			if line := lineInError(err); line > low && line <= high {
+				high = line
+			}
+			break
+		}
 		if middle := (low + high) / 2; fails(middle) {
 			high = middle
 		} else {
