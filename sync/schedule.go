@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,7 +27,9 @@ func Every(interval time.Duration) (Schedule, error) {
 }
 
 // Cron runs cycles at the times of a cron expression: five fields, @hourly and the
-// like, or @every 5m; CRON_TZ=Europe/Berlin before it sets the time zone.
+// like, or @every 5m; CRON_TZ=Europe/Berlin before it sets the time zone. A run at an hour
+// that daylight saving time skips comes when that ends, and one at an hour that it repeats
+// comes once; one that comes each hour comes in each of the two.
 func Cron(spec string) (Schedule, error) {
 	// The parser panics on a time zone that nothing follows
 	// (github.com/robfig/cron/issues/554).
@@ -37,6 +40,15 @@ func Cron(spec string) (Schedule, error) {
 	parsed, err := cron.ParseStandard(strings.Join(fields, " "))
 	if err != nil {
 		return Schedule{}, fmt.Errorf("schedule %q: %w", spec, err)
+	}
+	if at := slices.Index(fields, "@every"); at >= 0 {
+		// The parser makes a second of what is shorter.
+		if every, err := time.ParseDuration(strings.Join(fields[at+1:], "")); err != nil || every < time.Second {
+			return Schedule{}, fmt.Errorf("schedule %q: the time between two runs must be 1s or longer, such as \"@every 5m\"", spec)
+		}
+	}
+	if at, ok := parsed.(*cron.SpecSchedule); ok {
+		parsed = newWallClock(at)
 	}
 	if parsed.Next(time.Unix(0, 0)).IsZero() {
 		return Schedule{}, fmt.Errorf("schedule %q: %w", spec, errors.New("it never comes"))

@@ -18,6 +18,12 @@ func TestSchedulesThatAreRefused(t *testing.T) {
 		"0 0 30 2 *":       "never comes",
 		"TZ=Nowhere * * *": "Nowhere",
 		"* * * *":          "expected",
+		"@every 0s":        "1s or longer",
+		"@every -5m":       "1s or longer",
+		"@every 200ms":     "1s or longer",
+		"@every":           "@every",
+
+		"CRON_TZ=UTC @every 0s": "1s or longer",
 	} {
 		if _, err := sync.Cron(spec); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%q: %v, want an error that says %q", spec, err, says)

@@ -16,7 +16,9 @@ import (
 type runOptions struct {
 	interval time.Duration
 	schedule string
-	once     bool
+	// scheduled says that a schedule was given, which may be empty.
+	scheduled bool
+	once      bool
 	// allowPrune lets a commit remove any number of containers.
 	allowPrune bool
 	listen     listenOptions
@@ -59,6 +61,7 @@ EXIT STATUS
   gitsync run --repo URL --listen 127.0.0.1:8080 --webhook-secret-file /etc/gitsync/webhook`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			opts.scheduled = cmd.Flags().Changed("schedule")
 			return runRun(cmd.Context(), s, opts, os.Stderr)
 		},
 	}
@@ -78,7 +81,7 @@ EXIT STATUS
 const maxWatch = 10 * time.Second
 
 func (o runOptions) schedules() (sync.Schedule, error) {
-	if o.schedule != "" {
+	if o.scheduled {
 		return sync.Cron(o.schedule)
 	}
 	return sync.Every(o.interval)
@@ -87,7 +90,7 @@ func (o runOptions) schedules() (sync.Schedule, error) {
 func runRun(ctx context.Context, s *settings, opts runOptions, stderr *os.File) error {
 	ctx, hangups := listenForHangups(ctx, opts.once)
 	s.neverWait(stderr)
-	if opts.once && opts.schedule != "" {
+	if opts.once && opts.scheduled {
 		return errors.New("give either --once or --schedule, not both")
 	}
 	if opts.once && opts.listen.address != "" {
