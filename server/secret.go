@@ -18,11 +18,12 @@ var ErrNoSecret = errors.New("the webhook secret is empty")
 // Secret is what a forge and gitsync share. It prints as nothing.
 type Secret struct{ value []byte }
 
-// NewSecret makes a secret of a text, without the white space around it.
+// NewSecret makes a secret of a text, without the byte-order mark and the white space around
+// it.
 //
 // Errors: [ErrNoSecret].
 func NewSecret(text string) (Secret, error) {
-	text = strings.TrimSpace(text)
+	text = strings.TrimSpace(strings.TrimPrefix(text, "\ufeff"))
 	if text == "" {
 		return Secret{}, ErrNoSecret
 	}

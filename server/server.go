@@ -30,6 +30,9 @@ const (
 type Options struct {
 	// Secret is what forges sign with. Required.
 	Secret Secret
+	// CurrentSecret, when set, returns what forges sign with by now, for each request, and
+	// counts before Secret.
+	CurrentSecret func(context.Context) Secret
 	// Branch is the one whose pushes count. Required.
 	Branch string
 	// Trigger is called when it was pushed to. It must not wait, and is called by several

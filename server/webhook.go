@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -66,7 +67,7 @@ func (s *Server) receive(w http.ResponseWriter, r *http.Request, event kind) ans
 	switch {
 	case refusal != nil:
 		return *refusal
-	case !s.opts.Secret.verify(given, body):
+	case !s.secret(r.Context()).verify(given, body):
 		return turnedAway
 	case !isJSON(r.Header):
 		return answer{http.StatusUnsupportedMediaType, "set the webhook's content type to application/json"}
@@ -86,6 +87,14 @@ func (s *Server) receive(w http.ResponseWriter, r *http.Request, event kind) ans
 	}
 	s.opts.Trigger()
 	return answer{http.StatusAccepted, "a cycle begins"}
+}
+
+// secret is what forges sign with now.
+func (s *Server) secret(ctx context.Context) Secret {
+	if s.opts.CurrentSecret != nil {
+		return s.opts.CurrentSecret(ctx)
+	}
+	return s.opts.Secret
 }
 
 // turnedAway does not say whether a signature is missing or wrong.

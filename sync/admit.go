@@ -70,11 +70,11 @@ func (c *cycle) claimed(ctx context.Context) ([]gitrepo.Hash, error) {
 }
 
 // kept returns the commit that was accepted last, when the one that is there now is
-// refused, or has no room on the disk: what it deployed is kept running.
+// refused, nobody can say who may sign, or there is no room on the disk: what it deployed is kept running.
 func (c *cycle) kept(err error) *gitrepo.Commit {
 	var refusal *trust.Refusal
 	full := errors.Is(err, disk.ErrUnwritable)
-	if !errors.As(err, &refusal) && !full {
+	if !errors.As(err, &refusal) && !errors.Is(err, trust.ErrKeys) && !full {
 		return nil
 	}
 	commit := c.source.Kept()

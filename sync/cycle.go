@@ -44,6 +44,8 @@ type cycle struct {
 	stale bool
 	// watches are the streams of events, while the syncer runs.
 	watches *watches
+	// newPolicy says that the policy is another one than in the cycle before.
+	newPolicy bool
 	// planOnly says that nothing is deployed.
 	planOnly bool
 	// settings are those of gitsync.yaml, and names those of all hosts in the repo.

@@ -24,6 +24,7 @@ func (t hashedTree) TreeHash(path string) (string, error) {
 // load reads the desired state from the tree, and the previous one from the state
 // branch.
 func (c *cycle) load(ctx context.Context) error {
+	c.followPolicy(ctx)
 	repo, err := c.loader.Load(ctx, c.tree, c.layoutOptions(ctx, c.opts.Hosts, c.opts.Explain))
 	if err != nil {
 		return fmt.Errorf("load %s: %w", c.where(), err)

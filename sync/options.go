@@ -1,6 +1,7 @@
 package sync
 
 import (
+	"context"
 	"errors"
 	"path/filepath"
 	"time"
@@ -37,6 +38,9 @@ type Options struct {
 	// Policy says what the repo, and the records, may ask of the hosts; nil is the default
 	// profile.
 	Policy *policy.Policy
+	// CurrentPolicy, when set, is asked for the policy at the beginning of each cycle, and
+	// counts before Policy. The same pointer means the same policy.
+	CurrentPolicy func(context.Context) *policy.Policy
 	// Verify decides which commits are deployed; nil deploys whatever the branch has.
 	Verify *trust.Gate
 	// Memory is what is known beside Git; by default it is in DataDir. That of Verify must

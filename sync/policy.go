@@ -70,6 +70,17 @@ func (c *cycle) warn(ctx context.Context, warnings layout.Mistakes) {
 	}
 }
 
+// followPolicy has the cycle obey the policy of now: what was loaded under another one is
+// loaded again.
+func (c *cycle) followPolicy(ctx context.Context) {
+	if c.opts.CurrentPolicy == nil {
+		return
+	}
+	if p := c.opts.CurrentPolicy(ctx); c.policy.Swap(p) != p {
+		c.loader, c.newPolicy = layout.NewLoader(PolicyCheck(p)), true
+	}
+}
+
 // denied says which containers the policy denies as they are recorded, and why. The record
 // is written by gitsync, but the state branch may be written by others: it must bring about
 // nothing that a commit could not.
@@ -81,7 +92,7 @@ func (c *cycle) denied(h *HostResult) map[string]string {
 	}
 	maps.Copy(recorded, h.kept())
 	files := confirmedPaths(h.Record)
-	for _, v := range c.opts.Policy.Check(h.Name, recorded) {
+	for _, v := range c.policy.Load().Check(h.Name, recorded) {
 		if files[v.Former] {
 			continue
 		}

@@ -31,7 +31,7 @@ func React(err error) Reaction {
 		return Retry
 	}
 	for _, target := range []error{
-		gitrepo.ErrAuth, gitrepo.ErrHostKey, gitrepo.ErrPushRefused, gitrepo.ErrSetup, trust.ErrRewind, trust.ErrNoStateKey, ErrUnconfirmed, disk.ErrUnwritable,
+		gitrepo.ErrAuth, gitrepo.ErrHostKey, gitrepo.ErrPushRefused, gitrepo.ErrSetup, trust.ErrRewind, trust.ErrKeys, trust.ErrNoStateKey, ErrUnconfirmed, disk.ErrUnwritable,
 		container.ErrBlocked, container.ErrNotOurs, runtime.ErrNameInUse, runtime.ErrPortInUse,
 	} {
 		if errors.Is(err, target) {

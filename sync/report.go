@@ -59,10 +59,12 @@ func (c *cycle) reportRollout(log *zerolog.Logger, commit string) {
 // announce logs a new commit, and what in it cannot be deployed.
 func (c *cycle) announce(ctx context.Context) {
 	r, log := c.result, zerolog.Ctx(ctx)
-	if !r.Moved {
+	if !r.Moved && !c.newPolicy {
 		return
 	}
-	log.Info().Str("commit", r.Commit.Hash.Short()).Str("subject", r.Commit.Subject).Msg("new commit")
+	if r.Moved {
+		log.Info().Str("commit", r.Commit.Hash.Short()).Str("subject", r.Commit.Subject).Msg("new commit")
+	}
 	for _, m := range r.Mistakes {
 		log.Error().Str("mistake", m.Error()).Msg("invalid")
 	}

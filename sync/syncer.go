@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	stdsync "sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gitsync/gitsync/gitrepo"
 	"github.com/gitsync/gitsync/layout"
 	"github.com/gitsync/gitsync/lease"
+	"github.com/gitsync/gitsync/policy"
 	"github.com/gitsync/gitsync/report"
 	"github.com/gitsync/gitsync/state"
 	"github.com/gitsync/gitsync/trust"
@@ -27,6 +29,9 @@ type Syncer struct {
 	instance *lease.Instance
 	// present are the hosts that were told that this instance manages them.
 	present map[string]presence
+
+	// policy is the one that counts now; hosts at work read it too.
+	policy atomic.Pointer[policy.Policy]
 
 	mu     stdsync.Mutex
 	commit *gitrepo.Commit
@@ -82,6 +87,9 @@ type memory struct {
 //
 // Errors: a data directory that another gitsync uses.
 func New(opts Options) (*Syncer, error) {
+	if opts.CurrentPolicy != nil {
+		opts.Policy = opts.CurrentPolicy(context.Background())
+	}
 	if err := opts.withDefaults(); err != nil {
 		return nil, err
 	}
@@ -90,6 +98,7 @@ func New(opts Options) (*Syncer, error) {
 		hosts: map[string]*memory{}, unsaved: map[string]*HostResult{}, unrecorded: map[string][]string{}, found: map[string]*state.Record{}, identified: map[string]string{}, present: map[string]presence{},
 		fleet: map[string]report.Host{}, tasks: newTasks(opts.Parallel), wake: make(chan struct{}, 1),
 	}
+	s.policy.Store(opts.Policy)
 	if opts.Remote == nil {
 		return s, nil
 	}

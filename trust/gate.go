@@ -17,6 +17,9 @@ var (
 	ErrRefused = errors.New("the commit is refused")
 	// ErrRewind means that a commit was not built on the one that was deployed.
 	ErrRewind = errors.New("it was not built on what is deployed")
+	// ErrKeys means that nobody can say who may sign: no new commit is deployed until that
+	// is known again.
+	ErrKeys = errors.New("no new commit is deployed until it is known who may sign")
 )
 
 // ForgeMerges says which merge commits count that a forge has signed with its own key.
@@ -87,13 +90,13 @@ func (r *Refusal) Unwrap() error { return r.Err }
 // Admit looks at the tip of a branch, and returns who answers for it. claimed are commits
 // that the state branch says are deployed: they count where this gitsync remembers none.
 //
-// Errors: [*Refusal]; those of [gitrepo.Store.Inspect]; keys that cannot be read.
+// Errors: [*Refusal]; those of [gitrepo.Store.Inspect]; [ErrKeys].
 func (g *Gate) Admit(ctx context.Context, store *gitrepo.Store, tip gitrepo.Hash, claimed []gitrepo.Hash) (signature.Signer, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	keys, err := g.Keys()
 	if err != nil {
-		return signature.Signer{}, err
+		return signature.Signer{}, fmt.Errorf("%w: %w", ErrKeys, err)
 	}
 	accepted := g.Memory.Accepted()
 	lineage, err := g.lineage(ctx, store, tip, accepted)

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/gitsync/gitsync/internal/follow"
 	"github.com/gitsync/gitsync/server"
 )
 
@@ -25,25 +26,28 @@ func (o *listenOptions) addFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.secretFile, "webhook-secret-file", "", "`FILE` with the secret that forges sign webhooks with; or set $GITSYNC_WEBHOOK_SECRET")
 }
 
-// secret reads what webhooks are verified with.
-func (o *listenOptions) secret() (server.Secret, error) {
-	text := os.Getenv("GITSYNC_WEBHOOK_SECRET")
+// secret reads what webhooks are verified with, and returns what follows its file; nil where
+// the secret is none of a file's.
+func (o *listenOptions) secret() (server.Secret, func(context.Context) server.Secret, error) {
 	if o.secretFile != "" {
-		data, err := os.ReadFile(o.secretFile)
+		file, err := follow.Open(o.secretFile, func(data []byte) (server.Secret, error) {
+			secret, err := server.NewSecret(string(data))
+			if err != nil {
+				err = fmt.Errorf("%s: %w", o.secretFile, err)
+			}
+			return secret, err
+		}, follow.Options{})
 		if err != nil {
-			return server.Secret{}, fmt.Errorf("read the webhook secret: %w", err)
+			return server.Secret{}, nil, fmt.Errorf("read the webhook secret: %w", err)
 		}
-		text = string(data)
+		return file.Current(context.Background()), file.Current, nil
 	}
-	secret, err := server.NewSecret(text)
-	switch {
-	case err == nil:
-		return secret, nil
-	case o.secretFile != "":
-		return secret, fmt.Errorf("%s: %w", o.secretFile, err)
+	secret, err := server.NewSecret(os.Getenv("GITSYNC_WEBHOOK_SECRET"))
+	if err != nil {
+		return secret, nil, withHint(errors.New("--listen needs a secret to verify webhooks with"),
+			"set --webhook-secret-file FILE or $GITSYNC_WEBHOOK_SECRET, and the same at the forge; openssl rand -hex 32 makes one")
 	}
-	return secret, withHint(errors.New("--listen needs a secret to verify webhooks with"),
-		"set --webhook-secret-file FILE or $GITSYNC_WEBHOOK_SECRET, and the same at the forge; openssl rand -hex 32 makes one")
+	return secret, nil, nil
 }
 
 // open begins to listen, so that an address which is taken is found before the first
@@ -52,11 +56,11 @@ func (o *listenOptions) open(ctx context.Context, branch string, trigger func(),
 	if o.address == "" {
 		return nil, nil
 	}
-	secret, err := o.secret()
+	secret, current, err := o.secret()
 	if err != nil {
 		return nil, err
 	}
-	s, err := server.New(server.Options{Secret: secret, Branch: branch, Trigger: trigger, Health: health})
+	s, err := server.New(server.Options{Secret: secret, CurrentSecret: current, Branch: branch, Trigger: trigger, Health: health})
 	if err != nil {
 		return nil, err
 	}

@@ -1,12 +1,13 @@
 package main
 
 import (
+	"context"
 	"fmt"
-	"io"
 	"os"
 
 	"github.com/spf13/pflag"
 
+	"github.com/gitsync/gitsync/internal/follow"
 	"github.com/gitsync/gitsync/policy"
 )
 
@@ -14,42 +15,50 @@ func addPolicyFlag(f *pflag.FlagSet, name *string) {
 	f.StringVar(name, "policy", "", "`FILE` that says what the repo may ask of which hosts (default: the default profile)")
 }
 
-// openPolicy reads the policy that deployments obey. Who can write the file decides what
-// becomes root on the hosts, so that others than its owner must not.
-func openPolicy(name string) (*policy.Policy, error) {
-	return readPolicy(name, func(info os.FileInfo) error {
-		const byOthers = 0o022
-		if mode := info.Mode().Perm(); mode&byOthers != 0 {
-			return withHint(fmt.Errorf("%s can be written by others than its owner (mode %04o)", name, mode), "chmod go-w "+name)
-		}
-		return nil
+// openPolicy reads the policy that deployments obey, and returns what follows its file; nil
+// where none is named. Who can write the file decides what becomes root on the hosts, so
+// that others than its owner must not.
+func openPolicy(name string) (func(context.Context) *policy.Policy, error) {
+	if name == "" {
+		return nil, nil
+	}
+	const byOthers = 0o022
+	file, err := followPolicy(name, follow.Options{
+		Max: policy.MaxBytes, Check: func(info os.FileInfo) error {
+			if mode := info.Mode().Perm(); mode&byOthers != 0 {
+				return withHint(fmt.Errorf("%s can be written by others than its owner (mode %04o)", name, mode), "chmod go-w "+name)
+			}
+			return nil
+		},
 	})
+	if err != nil {
+		return nil, err
+	}
+	return file.Current, nil
 }
 
-// anybodys takes a file of anybody's, where nothing is deployed by it: that of a checkout,
-// say.
-func anybodys(os.FileInfo) error { return nil }
+// followPolicy reads a policy for the first time. What is wrong in it has its own position.
+func followPolicy(name string, opts follow.Options) (*follow.File[*policy.Policy], error) {
+	parsed := false
+	file, err := follow.Open(name, func(data []byte) (*policy.Policy, error) {
+		parsed = true
+		return policy.Parse(data, name)
+	}, opts)
+	if err != nil && !parsed {
+		return nil, fmt.Errorf("read the policy: %w", err)
+	}
+	return file, err
+}
 
-// readPolicy reads a policy, or returns the default profile where no file is named.
-func readPolicy(name string, trust func(os.FileInfo) error) (*policy.Policy, error) {
+// readPolicy reads a policy by which nothing is deployed: whose file it is does not matter.
+// It returns the default profile where no file is named.
+func readPolicy(name string) (*policy.Policy, error) {
 	if name == "" {
 		return policy.Default(), nil
 	}
-	file, err := os.Open(name)
+	file, err := followPolicy(name, follow.Options{Max: policy.MaxBytes})
 	if err != nil {
-		return nil, fmt.Errorf("read the policy: %w", err)
+		return nil, err
 	}
-	defer func() { _ = file.Close() }()
-	info, err := file.Stat()
-	if err == nil {
-		err = trust(info)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read the policy: %w", err)
-	}
-	data, err := io.ReadAll(io.LimitReader(file, policy.MaxBytes+1))
-	if err != nil {
-		return nil, fmt.Errorf("read the policy: %w", err)
-	}
-	return policy.Parse(data, name)
+	return file.Current(context.Background()), nil
 }

@@ -36,7 +36,7 @@ func TestTheDefaultProfileAllowsAllExamples(t *testing.T) {
 }
 
 func TestTheExamplePolicyIsOne(t *testing.T) {
-	if _, err := readPolicy("../../examples/policy.yaml", anybodys); err != nil {
+	if _, err := readPolicy("../../examples/policy.yaml"); err != nil {
 		t.Error(err)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gitsync/gitsync/internal/disk"
+	"github.com/gitsync/gitsync/internal/follow"
 	"github.com/gitsync/gitsync/report"
 	"github.com/gitsync/gitsync/report/forge"
 	"github.com/gitsync/gitsync/report/notify"
@@ -117,11 +118,7 @@ func (o *reportingOptions) openForge(repo string) (*forge.Client, error) {
 	}
 	switch {
 	case o.appID != "" && o.appKeyFile != "":
-		key, err := os.ReadFile(o.appKeyFile)
-		if err != nil {
-			return nil, fmt.Errorf("read the App's key: %w", err)
-		}
-		config.App, config.Token, config.TokenFile = &forge.App{ID: o.appID, Key: forge.Secret(key), Installation: o.appInstallation}, "", ""
+		config.App, config.Token, config.TokenFile = &forge.App{ID: o.appID, KeyFile: o.appKeyFile, Installation: o.appInstallation}, "", ""
 	case o.appID != "" || o.appKeyFile != "":
 		return nil, errors.New("give --forge-app-id and --forge-app-key-file together")
 	case config.Token == "" && config.TokenFile == "":
@@ -141,25 +138,51 @@ func (o *reportingOptions) openForge(repo string) (*forge.Client, error) {
 }
 
 // openNotifier returns what sends notifications; nil when there are no addresses.
-func (o *reportingOptions) openNotifier() (*notify.Notifier, error) {
-	text := os.Getenv("GITSYNC_NOTIFY_URLS")
-	if o.notifyFile != "" {
-		data, err := os.ReadFile(o.notifyFile)
+func (o *reportingOptions) openNotifier() (report.Notifier, error) {
+	if o.notifyFile == "" {
+		notifier, err := parseAddresses([]byte(os.Getenv("GITSYNC_NOTIFY_URLS")))
 		if err != nil {
-			return nil, fmt.Errorf("read the addresses to notify: %w", err)
+			return nil, unlessEmpty(err)
 		}
-		text = string(data)
+		return notifier, nil
 	}
+	file, err := follow.Open(o.notifyFile, parseAddresses, follow.Options{})
+	if err != nil {
+		return nil, unlessEmpty(err)
+	}
+	return followedNotifier{file}, nil
+}
+
+// unlessEmpty is an error that is more than that nobody is to be notified.
+func unlessEmpty(err error) error {
+	if errors.Is(err, follow.ErrEmpty) {
+		return nil
+	}
+	return fmt.Errorf("read the addresses to notify: %w", err)
+}
+
+// parseAddresses reads addresses, one a line; # begins a comment.
+func parseAddresses(text []byte) (*notify.Notifier, error) {
 	var urls []string
-	for line := range strings.Lines(text) {
+	for line := range strings.Lines(strings.TrimPrefix(string(text), "\ufeff")) {
 		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
 			urls = append(urls, strings.Fields(line)...)
 		}
 	}
 	if len(urls) == 0 {
-		return nil, nil
+		return nil, fmt.Errorf("%w: it has no address", follow.ErrEmpty)
 	}
 	return notify.New(urls)
+}
+
+// followedNotifier sends to the addresses that a file holds by now.
+type followedNotifier struct {
+	file *follow.File[*notify.Notifier]
+}
+
+// Send implements report.Notifier.
+func (f followedNotifier) Send(ctx context.Context, title, body string) error {
+	return f.file.Current(ctx).Send(ctx, title, body)
 }
 
 // tells adds the reporter to what the syncer does.

@@ -56,7 +56,7 @@ func runValidate(ctx context.Context, dir, output, policyFile string, secrets se
 	} else if !info.IsDir() {
 		return fmt.Errorf("%s is no directory", dir)
 	}
-	p, err := readPolicy(policyFile, anybodys)
+	p, err := readPolicy(policyFile)
 	if err != nil {
 		return err
 	}

@@ -52,7 +52,7 @@ func (s *settings) openSyncer(path string, use dataUse, progress func(runtime.Pu
 		Credentials: dockerconfig.Config{Path: s.dockerConfig}.Credential,
 	}
 	var err error
-	if opts.Policy, err = openPolicy(s.policyFile); err != nil {
+	if opts.CurrentPolicy, err = openPolicy(s.policyFile); err != nil {
 		return nil, nil, err
 	}
 	if err := openDataDir(s.data(), use == keeps || use == adopts); err != nil {

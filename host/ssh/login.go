@@ -119,7 +119,7 @@ func readPassphrase(file string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: read the passphrase: %w", ErrAuth, err)
 	}
-	line, _, _ := bytes.Cut(data, []byte("\n"))
+	line, _, _ := bytes.Cut(bytes.TrimPrefix(data, []byte("\ufeff")), []byte("\n"))
 	return bytes.TrimSuffix(line, []byte("\r")), nil
 }
 

@@ -60,7 +60,7 @@ var mayImport = map[string][]string{
 	"pin": {"layout"},
 
 	"report":        {"report/forge"},
-	"report/forge":  {},
+	"report/forge":  {"internal/follow"},
 	"report/notify": {},
 
 	"server": {},

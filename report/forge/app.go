@@ -15,6 +15,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/gitsync/gitsync/internal/follow"
 )
 
 const (
@@ -29,7 +31,8 @@ const (
 type appToken struct {
 	client *Client
 	app    App
-	key    *rsa.PrivateKey
+	// key returns the key of now.
+	key func(context.Context) *rsa.PrivateKey
 
 	turn    chan struct{} // holds one element while nobody has its turn with what follows
 	value   string
@@ -42,13 +45,26 @@ func newAppToken(client *Client) (*appToken, error) {
 	if app.ID == "" {
 		return nil, errors.New("the GitHub App has no ID: set --forge-app-id")
 	}
-	key, err := parseKey([]byte(app.Key))
+	key, err := app.openKey()
 	if err != nil {
 		return nil, fmt.Errorf("read the GitHub App's key: %w: set --forge-app-key-file to the file that GitHub gave", err)
 	}
 	t := &appToken{client: client, app: app, key: key, install: app.Installation, turn: make(chan struct{}, 1)}
 	t.turn <- struct{}{}
 	return t, nil
+}
+
+// openKey reads the key, and returns what follows its file.
+func (a *App) openKey() (func(context.Context) *rsa.PrivateKey, error) {
+	if a.KeyFile == "" {
+		key, err := parseKey([]byte(a.Key))
+		return func(context.Context) *rsa.PrivateKey { return key }, err
+	}
+	file, err := follow.Open(a.KeyFile, parseKey, follow.Options{})
+	if err != nil {
+		return nil, err
+	}
+	return file.Current, nil
 }
 
 // parseKey reads an RSA key. Its errors hold nothing of it.
@@ -100,7 +116,7 @@ func (t *appToken) forget() {
 }
 
 func (t *appToken) renew(ctx context.Context) error {
-	signed, err := t.jwt()
+	signed, err := t.jwt(ctx)
 	if err != nil {
 		return err
 	}
@@ -134,7 +150,7 @@ func (t *appToken) renew(ctx context.Context) error {
 }
 
 // jwt says that we have the App's key: RS256 of RFC 7515.
-func (t *appToken) jwt() (string, error) {
+func (t *appToken) jwt(ctx context.Context) (string, error) {
 	now := t.client.config.Now()
 	claims, err := json.Marshal(struct {
 		IssuedAt int64  `json:"iat"`
@@ -147,7 +163,7 @@ func (t *appToken) jwt() (string, error) {
 	encode := base64.RawURLEncoding.EncodeToString
 	text := encode([]byte(`{"alg":"RS256","typ":"JWT"}`)) + "." + encode(claims)
 	digest := sha256.Sum256([]byte(text))
-	signature, err := rsa.SignPKCS1v15(rand.Reader, t.key, crypto.SHA256, digest[:])
+	signature, err := rsa.SignPKCS1v15(rand.Reader, t.key(ctx), crypto.SHA256, digest[:])
 	if err != nil {
 		return "", fmt.Errorf("sign: %w", err)
 	}

@@ -80,6 +80,8 @@ type App struct {
 	ID string
 	// Key is the private key as GitHub hands it out, in PEM.
 	Key Secret
+	// KeyFile holds the key, and counts before Key. It is read again when it changes.
+	KeyFile string
 	// Installation is the number of its installation; 0 means that of the repo.
 	Installation int64
 }

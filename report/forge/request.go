@@ -77,7 +77,7 @@ func readToken(name string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("%w: read the forge's token: %w", ErrAuth, err)
 	}
-	token := strings.TrimSpace(string(content))
+	token := strings.TrimSpace(strings.TrimPrefix(string(content), "\ufeff"))
 	if token == "" || strings.ContainsAny(token, "\r\n") {
 		return "", fmt.Errorf("%w: the file with the forge's token, %s, does not have one line", ErrAuth, name)
 	}
