@@ -40,6 +40,9 @@ var (
 	ErrPushRefused = errors.New("the remote refuses the push")
 	// ErrObjectMissing means that the store is damaged; the next Fetch mends it.
 	ErrObjectMissing = errors.New("an object is missing from the local store")
+	// ErrBroken means that the commit at the tip of a branch was fetched, and that not all
+	// of it can be read: whoever fetches it finds the same.
+	ErrBroken = errors.New("not all of the commit can be read")
 	// ErrTooLarge means that a file, or a pack, is larger than allowed.
 	ErrTooLarge = pack.ErrTooLarge
 	// ErrMalformed means that a commit cannot be read as its signature would have it.
@@ -82,7 +85,7 @@ func (r *Remote) classify(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(err, ErrUnreachable), errors.Is(err, ErrAuth), errors.Is(err, ErrSetup):
 		return ours(err)
-	case errors.Is(err, ErrRaceLost), errors.Is(err, ErrTooLarge), errors.As(err, &broken):
+	case errors.Is(err, ErrRaceLost), errors.Is(err, ErrTooLarge), errors.Is(err, ErrBroken), errors.As(err, &broken):
 		return err
 	case errors.Is(err, transport.ErrEmptyRemoteRepository):
 		return fmt.Errorf("%w: push a first commit with hosts/<host>/containers.yaml", ErrEmptyRemote)

@@ -175,8 +175,8 @@ func (s *Store) makeRoom() error {
 // the store has already is not fetched again; a store that cannot be used any more
 // is replaced by a fresh one.
 //
-// Errors: those of [Remote.Refs]; [ErrTooLarge]; [ErrRaceLost] when the branch is not
-// at that tip any more, so that its references must be read again.
+// Errors: those of [Remote.Refs]; [ErrTooLarge]; [ErrBroken]; [ErrRaceLost] when the branch
+// is not at that tip any more, so that its references must be read again.
 func (s *Store) Fetch(ctx context.Context, tip Hash) (*Commit, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -205,7 +205,7 @@ func (s *Store) Fetch(ctx context.Context, tip Hash) (*Commit, error) {
 	}
 	commit, err := s.whole(tip)
 	if err != nil {
-		return nil, fmt.Errorf("fetch %s: %w", tip.Short(), err)
+		return nil, fmt.Errorf("fetch %s: %w: %w", tip.Short(), ErrBroken, err)
 	}
 	return commit, s.setTip(tip)
 }
@@ -258,7 +258,7 @@ func (s *Store) setTip(tip Hash) error {
 // remote.
 func (s *Store) suspect(err error) bool {
 	// A snapshot may have room where all that changed meanwhile has not.
-	return isFull(err) || !isNetwork(err) && (errors.Is(err, plumbing.ErrObjectNotFound) || errors.Is(err, errStore) || errors.Is(err, errPack))
+	return isFull(err) || errors.Is(err, ErrTooLarge) || !isNetwork(err) && (errors.Is(err, plumbing.ErrObjectNotFound) || errors.Is(err, errStore) || errors.Is(err, errPack))
 }
 
 // worn says whether so many packs or loose objects have gathered that a fresh
@@ -299,6 +299,9 @@ func (s *Store) startAnew(ctx context.Context, tip Hash) error {
 		return fmt.Errorf("open store: %w", disk.Explain(s.dir, 0, err))
 	}
 	_, err = s.fetchInto(ctx, fresh, tip, "", 1)
+	if err == nil && s.tip != "" && !s.damaged.Load() {
+		err = s.betterThanKept(fresh, tip)
+	}
 	if err := errors.Join(err, fresh.Close()); err != nil {
 		return err
 	}

@@ -6,7 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"math/rand/v2"
+	"regexp"
+	"slices"
 	"time"
 
 	"github.com/gitsync/gitsync/gitrepo"
@@ -16,6 +19,10 @@ import (
 const (
 	// maxRecord bounds the size of a record that is read.
 	maxRecord = 64 << 20
+	// maxValues bounds the values of a record that others may have written.
+	maxValues = 1_000_000
+	// maxHosts bounds the hosts of one branch.
+	maxHosts = 50_000
 	// pauseRatio is how many times longer than the lost try the longest pause after it is,
 	// within the two bounds: where hundreds of agents push at once a try is slow, and the
 	// slower it is, the fewer may try. A bound below a few minutes lets a slow server do
@@ -58,16 +65,23 @@ type Branch struct {
 	refused    Refused
 	read, mend bool
 	mended     time.Time
+	// fault is why the tip cannot be read; nil when it can. failed counts how often it
+	// could not.
+	fault  *Fault
+	failed failedTip
 }
 
 type cached struct {
 	blob   gitrepo.Hash
 	record *Record
+	// err is why the record cannot be read.
+	err error
 }
 
 type cachedSuspensions struct {
 	blob        gitrepo.Hash
 	suspensions Suspensions
+	err         error
 }
 
 // Open returns the branch. dir is where its objects are kept; it belongs to this
@@ -88,9 +102,21 @@ func (b *Branch) Close() error { return b.store.Close() }
 
 // Load reads the branch as the references say it is, or as it is by now when others have
 // moved it since. A branch that does not exist has no records.
+//
+// Errors: [*Fault] when what the branch holds cannot be read: then what can be read of it,
+// or what was read last, counts; those of [gitrepo.Store.Fetch].
 func (b *Branch) Load(ctx context.Context, refs gitrepo.Refs) error {
+	err := b.load(ctx, refs)
+	if errors.Is(err, gitrepo.ErrRaceLost) {
+		return b.chase(ctx)
+	}
+	return err
+}
+
+func (b *Branch) load(ctx context.Context, refs gitrepo.Refs) error {
 	tip, err := refs.Branch(b.name)
 	if errors.Is(err, gitrepo.ErrBranchNotFound) || errors.Is(err, gitrepo.ErrEmptyRemote) {
+		b.fault = nil
 		if b.seal != nil {
 			return b.loadSealed(ctx, "")
 		}
@@ -100,19 +126,25 @@ func (b *Branch) Load(ctx context.Context, refs gitrepo.Refs) error {
 	if err != nil {
 		return err
 	}
-	if b.seal != nil {
-		err := b.loadSealed(ctx, tip)
-		if errors.Is(err, gitrepo.ErrRaceLost) {
-			return b.chase(ctx)
-		}
-		return err
+	if b.fault != nil && b.fault.lasting && b.fault.Commit == tip {
+		return b.fault
 	}
-	if tip == b.tip && !b.store.Damaged() {
+	if b.seal != nil {
+		err = b.loadSealed(ctx, tip)
+	} else {
+		err = b.fetch(ctx, tip)
+	}
+	return b.judge(ctx, tip, err)
+}
+
+// fetch reads a tip of a branch that is not signed.
+func (b *Branch) fetch(ctx context.Context, tip gitrepo.Hash) error {
+	if tip == b.tip && b.fault == nil && !b.store.Damaged() {
 		return nil
 	}
 	commit, err := b.store.Fetch(ctx, tip)
-	if errors.Is(err, gitrepo.ErrRaceLost) {
-		return b.chase(ctx)
+	if err == nil {
+		err = shape(commit.Tree())
 	}
 	if err != nil {
 		return fmt.Errorf("fetch branch %s: %w", b.name, err)
@@ -136,7 +168,17 @@ func (b *Branch) chase(ctx context.Context) error {
 	}
 }
 
+// hostName is the name of a host as layout accepts it: other directories are nobody's.
+var hostName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$`)
+
+// faultAt says that a file or a directory of the branch cannot be read.
+func (b *Branch) faultAt(path, host string, err error) *Fault {
+	return &Fault{Branch: b.name, Commit: b.tip, Path: path, Host: host, Err: err}
+}
+
 // Hosts returns the names of the hosts that have a record, in order.
+//
+// Errors: [*Fault].
 func (b *Branch) Hosts() ([]string, error) {
 	if b.tree == nil {
 		return nil, nil
@@ -146,19 +188,25 @@ func (b *Branch) Hosts() ([]string, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read branch %s: %w", b.name, err)
+		return nil, b.faultAt("hosts", "", err)
 	}
 	var hosts []string
 	for _, e := range entries {
-		if e.IsDir() {
+		if e.IsDir() && hostName.MatchString(e.Name()) {
 			hosts = append(hosts, e.Name())
 		}
+	}
+	hosts = slices.Compact(hosts)
+	if len(hosts) > maxHosts {
+		return nil, b.faultAt("hosts", "", fmt.Errorf("%d hosts are %w: the limit is %d", len(hosts), gitrepo.ErrTooLarge, maxHosts))
 	}
 	return hosts, nil
 }
 
 // Record returns a host's record, and nil when there is none. The caller must not
 // change it.
+//
+// Errors: [*Fault]; the records of other hosts can be read all the same.
 func (b *Branch) Record(host string) (*Record, error) {
 	if b.tree == nil {
 		return nil, nil
@@ -168,22 +216,57 @@ func (b *Branch) Record(host string) (*Record, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read the record of host %s in branch %s: %w", host, b.name, err)
+		return nil, b.faultAt(path(host), host, err)
 	}
 	if c, ok := b.cache[host]; ok && c.blob == blob {
+		if c.err != nil {
+			return nil, b.faultAt(path(host), host, c.err)
+		}
 		return b.confirmed(host, c.record), nil
 	}
+	record, err := b.parse(host)
+	if err != nil {
+		b.cache[host] = cached{blob: blob, err: err}
+		return nil, b.faultAt(path(host), host, err)
+	}
+	b.cache[host] = cached{blob: blob, record: record}
+	return b.confirmed(host, record), nil
+}
+
+// parse reads a record. One that this gitsync wrote may be large.
+func (b *Branch) parse(host string) (*Record, error) {
 	data, err := b.tree.ReadFileLimit(path(host), maxRecord)
 	if err != nil {
-		return nil, fmt.Errorf("read the record of host %s in branch %s: %w", host, b.name, err)
+		return nil, err
+	}
+	digest := trust.Digest(data)
+	if !b.trustAll && !b.memory.Confirmed(host, digest) {
+		if err := checkSize(data); err != nil {
+			return nil, err
+		}
 	}
 	record, err := Parse(data)
 	if err != nil {
-		return nil, fmt.Errorf("%s:%s: %w", b.name, path(host), err)
+		return nil, err
 	}
-	record.digest = trust.Digest(data)
-	b.cache[host] = cached{blob, record}
-	return b.confirmed(host, record), nil
+	record.digest = digest
+	return record, nil
+}
+
+// checkSize refuses a record of somebody else that would take far more memory than it has
+// bytes: YAML makes a value of each of these.
+func checkSize(data []byte) error {
+	values := 0
+	for _, c := range data {
+		switch c {
+		case '\n', ',', '[', '{', ':':
+			values++
+		}
+	}
+	if values > maxValues {
+		return fmt.Errorf("%d values are %w: the limit is %d for a record that is not known to be gitsync's own", values, gitrepo.ErrTooLarge, maxValues)
+	}
+	return nil
 }
 
 // confirmed says of a record whether it is confirmed by now.
@@ -192,7 +275,7 @@ func (b *Branch) confirmed(host string, record *Record) *Record {
 		changed := *record
 		changed.Confirmed = is
 		record = &changed
-		b.cache[host] = cached{b.cache[host].blob, record}
+		b.cache[host] = cached{blob: b.cache[host].blob, record: record}
 	}
 	return record
 }
@@ -232,7 +315,7 @@ func (b *Branch) save(ctx context.Context, entry Entry, changed func() (map[stri
 				return fmt.Errorf("%w: %w", cmp.Or(lost, gitrepo.ErrRaceLost), err)
 			}
 			begun = time.Now()
-			if err := b.loadTip(ctx); err != nil && !errors.Is(err, gitrepo.ErrRaceLost) {
+			if err := b.loadTip(ctx); err != nil && !errors.Is(err, gitrepo.ErrRaceLost) && !isLasting(err) {
 				return err
 			}
 		}
@@ -251,27 +334,24 @@ func (b *Branch) save(ctx context.Context, entry Entry, changed func() (map[stri
 
 // loadTip reads the branch as it is now.
 func (b *Branch) loadTip(ctx context.Context) error {
-	if b.seal != nil {
-		refs, err := b.remote.Refs(ctx)
-		if err != nil {
-			return err
+	if b.seal == nil && b.fault == nil {
+		commit, err := b.store.FetchTip(ctx)
+		switch {
+		case errors.Is(err, gitrepo.ErrBranchNotFound), errors.Is(err, gitrepo.ErrEmptyRemote):
+			b.tip, b.tree = "", nil
+			return nil
+		case err == nil && shape(commit.Tree()) == nil:
+			b.tip, b.tree = commit.Hash, commit.Tree()
+			return nil
+		case err != nil && isTransient(ctx, err):
+			return fmt.Errorf("fetch branch %s: %w", b.name, err)
 		}
-		tip, err := refs.Branch(b.name)
-		if err != nil && !errors.Is(err, gitrepo.ErrBranchNotFound) {
-			return err
-		}
-		return b.loadSealed(ctx, tip)
 	}
-	commit, err := b.store.FetchTip(ctx)
-	if errors.Is(err, gitrepo.ErrBranchNotFound) || errors.Is(err, gitrepo.ErrEmptyRemote) {
-		b.tip, b.tree = "", nil
-		return nil
+	refs, err := b.remote.Refs(ctx)
+	if err != nil && !errors.Is(err, gitrepo.ErrEmptyRemote) {
+		return err
 	}
-	if err != nil {
-		return fmt.Errorf("fetch branch %s: %w", b.name, err)
-	}
-	b.tip, b.tree = commit.Hash, commit.Tree()
-	return nil
+	return b.load(ctx, refs)
 }
 
 // files returns what records are in the branch. With the record of a host its suspensions
@@ -302,8 +382,11 @@ func (b *Branch) push(ctx context.Context, changes map[string][]byte, entry Entr
 	author := b.author
 	author.When = entry.When
 	opts := gitrepo.CommitOptions{Parent: b.tip, Changes: changes, Message: entry.message(), Author: author}
-	if b.seal != nil {
+	switch {
+	case b.seal != nil:
 		b.seals(&opts)
+	case b.fault != nil && b.fault.lasting:
+		b.replaces(&opts)
 	}
 	tip, err := b.store.Commit(ctx, opts)
 	if err != nil {
@@ -316,6 +399,16 @@ func (b *Branch) push(ctx context.Context, changes map[string][]byte, entry Entr
 		return b.pushed(ctx, tip)
 	}
 	return b.Load(ctx, gitrepo.Refs{}.With(b.name, tip))
+}
+
+// replaces builds a commit from what can be read alone.
+func (b *Branch) replaces(opts *gitrepo.CommitOptions) {
+	files := map[string][]byte{}
+	if b.tree != nil {
+		files = b.salvage()
+	}
+	maps.Copy(files, opts.Changes)
+	opts.Replace, opts.Changes = true, files
 }
 
 // History returns the newest entries, newest first. A branch that does not exist

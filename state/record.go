@@ -13,6 +13,7 @@ import (
 
 	"github.com/gitsync/gitsync/container"
 	"github.com/gitsync/gitsync/container/types"
+	"github.com/gitsync/gitsync/internal/panics"
 	"github.com/gitsync/gitsync/internal/yamlout"
 )
 
@@ -172,7 +173,8 @@ func (f *FailedUpdate) UnmarshalJSON(data []byte) error {
 
 // Parse reads a record. What it does not know is passed over, so that an older
 // gitsync reads what a newer one wrote.
-func Parse(data []byte) (*Record, error) {
+func Parse(data []byte) (_ *Record, err error) {
+	defer panics.Into(&err)
 	r := &Record{}
 	if err := yaml.Unmarshal(data, r); err != nil {
 		return nil, fmt.Errorf("parse state record: %w", err)

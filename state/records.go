@@ -137,20 +137,44 @@ func (r *Records) Hosts() ([]string, error) {
 
 // Record returns a host's record, and nil when there is none. The caller must not
 // change it.
+//
+// Errors: [*Fault], beside what can be read all the same.
 func (r *Records) Record(ctx context.Context, host string) (*Record, error) {
-	b, err := r.loaded(ctx, host)
+	b, fault, err := r.readable(ctx, host)
 	if err != nil {
 		return nil, err
 	}
-	return b.Record(host)
+	record, err := b.Record(host)
+	return record, errors.Join(fault, err)
 }
 
+// readable returns the branch of a host to read what is there, and what is wrong with it as
+// a whole. The branch of all hosts was read before.
+func (r *Records) readable(ctx context.Context, host string) (b *Branch, fault, err error) {
+	b, err = r.open(r.BranchOf(host))
+	if err != nil || !r.PerHost() {
+		return b, nil, err
+	}
+	err = b.Load(ctx, r.refs)
+	switch {
+	case err == nil, errors.Is(err, ErrUnreadable):
+		return b, err, nil
+	case ctx.Err() != nil:
+		return nil, nil, err
+	}
+	return b, b.GiveUp(r.refs, err), nil
+}
+
+// loaded returns the branch of a host to write to it.
 func (r *Records) loaded(ctx context.Context, host string) (*Branch, error) {
 	b, err := r.open(r.BranchOf(host))
 	if err != nil || !r.PerHost() {
 		return b, err
 	}
-	return b, b.Load(ctx, r.refs)
+	if err = b.Load(ctx, r.refs); isLasting(err) {
+		err = nil
+	}
+	return b, err
 }
 
 // Save commits the given records (nil removes one): in a single commit, or in one for

@@ -31,6 +31,8 @@ type Repo struct {
 }
 
 // Repo returns what the branch says about the repo; zero when it says nothing.
+//
+// Errors: [*Fault].
 func (b *Branch) Repo() (Repo, error) {
 	var repo Repo
 	if b.tree == nil {
@@ -47,7 +49,7 @@ func (b *Branch) Repo() (Repo, error) {
 		err = fmt.Errorf("identity %q: want 32 hexadecimal digits", repo.Identity)
 	}
 	if err != nil {
-		return Repo{}, fmt.Errorf("%s:%s: %w", b.name, repoPath, err)
+		return Repo{}, b.faultAt(repoPath, "", err)
 	}
 	return repo, nil
 }
@@ -78,7 +80,7 @@ func (b *Branch) Identify(ctx context.Context, proposed string, entry Entry) (st
 		err = b.push(ctx, changes, entry)
 	}
 	if errors.Is(err, gitrepo.ErrRaceLost) {
-		if err = b.loadTip(ctx); err == nil || errors.Is(err, gitrepo.ErrRaceLost) {
+		if err = b.loadTip(ctx); err == nil || errors.Is(err, gitrepo.ErrRaceLost) || isLasting(err) {
 			err = b.save(ctx, entry, changed)
 		}
 	}
@@ -93,8 +95,9 @@ func (b *Branch) Identify(ctx context.Context, proposed string, entry Entry) (st
 // Errors: those of [Branch.Save].
 func (b *Branch) Adopt(ctx context.Context, adopted []trust.Adoption, entry Entry) error {
 	return b.save(ctx, entry, func() (map[string][]byte, error) {
+		// What cannot be read is replaced: the next cycle writes the identity again.
 		repo, err := b.Repo()
-		if err != nil {
+		if err != nil && !errors.Is(err, ErrUnreadable) {
 			return nil, err
 		}
 		for _, a := range adopted {
@@ -116,11 +119,12 @@ func (r Repo) files() (map[string][]byte, error) {
 
 // Repo returns what the branch of a host says about the repo; see [Branch.Repo].
 func (r *Records) Repo(ctx context.Context, host string) (Repo, error) {
-	b, err := r.loaded(ctx, host)
+	b, fault, err := r.readable(ctx, host)
 	if err != nil {
 		return Repo{}, err
 	}
-	return b.Repo()
+	repo, err := b.Repo()
+	return repo, errors.Join(fault, err)
 }
 
 // Identify gives the repo an identity in the branch of a host; see [Branch.Identify].

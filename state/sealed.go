@@ -71,13 +71,22 @@ func (b *Branch) loadSealed(ctx context.Context, tip gitrepo.Hash) error {
 	}
 	verdict, err := b.seal.Judge(ctx, b.store, b.memory, b.name, tip)
 	if err != nil {
+		if refused, about := b.unsealedFault(ctx, tip, err); about {
+			return b.refuse(ctx, refused)
+		}
 		return fmt.Errorf("look who signed branch %s: %w", b.name, err)
 	}
 	if verdict.Err != nil {
 		return b.refuse(ctx, verdict)
 	}
 	commit, err := b.store.Fetch(ctx, tip)
+	if err == nil {
+		err = shape(commit.Tree())
+	}
 	if err != nil {
+		if refused, about := b.unsealedFault(ctx, tip, err); about {
+			return b.refuse(ctx, refused)
+		}
 		return fmt.Errorf("fetch branch %s: %w", b.name, err)
 	}
 	b.read, b.tip, b.tree, b.mend = true, tip, commit.Tree(), !verdict.Signed

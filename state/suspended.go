@@ -2,11 +2,13 @@ package state
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"sigs.k8s.io/yaml"
@@ -51,6 +53,9 @@ func suspendedPath(host string) string { return "hosts/" + host + "/suspended.ya
 
 // Suspensions returns those of a host, also those that have ended; nil when there are
 // none.
+//
+// Errors: [*Fault]; then those that can be read are returned beside it. One whose name can
+// be read and nothing else holds without end.
 func (b *Branch) Suspensions(host string) (Suspensions, error) {
 	if b.tree == nil {
 		return nil, nil
@@ -60,23 +65,63 @@ func (b *Branch) Suspensions(host string) (Suspensions, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read the suspensions of host %s in branch %s: %w", host, b.name, err)
+		return nil, b.faultAt(suspendedPath(host), host, err)
 	}
-	if known, ok := b.suspended[host]; ok && known.blob == blob {
-		return known.suspensions, nil
+	known, ok := b.suspended[host]
+	if !ok || known.blob != blob {
+		known = cachedSuspensions{blob: blob}
+		data, err := b.tree.ReadFileLimit(suspendedPath(host), maxSuspended)
+		if err == nil {
+			known.suspensions, err = parseSuspensions(data)
+		}
+		known.err = err
+		b.suspended[host] = known
 	}
-	data, err := b.tree.ReadFileLimit(suspendedPath(host), maxSuspended)
-	if err != nil {
-		return nil, fmt.Errorf("read the suspensions of host %s in branch %s: %w", host, b.name, err)
+	if known.err != nil {
+		return known.suspensions, b.faultAt(suspendedPath(host), host, known.err)
 	}
+	return known.suspensions, nil
+}
+
+// parseSuspensions reads a file of suspensions, and as much as it can of one that is
+// damaged.
+func parseSuspensions(data []byte) (Suspensions, error) {
 	var file struct {
 		Suspended Suspensions `json:"suspended"`
 	}
-	if err := yaml.Unmarshal(data, &file); err != nil {
-		return nil, fmt.Errorf("%s:%s: %w", b.name, suspendedPath(host), err)
+	err := yaml.Unmarshal(data, &file)
+	if err == nil {
+		return file.Suspended, nil
 	}
-	b.suspended[host] = cachedSuspensions{blob, file.Suspended}
-	return file.Suspended, nil
+	var entries struct {
+		Suspended map[string]json.RawMessage `json:"suspended"`
+	}
+	if yaml.Unmarshal(data, &entries) != nil {
+		return nil, err
+	}
+	readable := Suspensions{}
+	for key, entry := range entries.Suspended {
+		readable[key] = parseSuspension(entry)
+	}
+	return readable, err
+}
+
+// parseSuspension reads what can be read of one suspension.
+func parseSuspension(entry json.RawMessage) Suspension {
+	var s Suspension
+	if json.Unmarshal(entry, &s) == nil {
+		return s
+	}
+	s = Suspension{}
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(entry, &fields) == nil {
+		for key, into := range map[string]any{"reason": &s.Reason, "by": &s.By, "since": &s.Since, "until": &s.Until} {
+			// What cannot be read stays zero.
+			_ = json.Unmarshal(fields[key], into)
+		}
+	}
+	s.Reason = strings.TrimPrefix(s.Reason+"; ", "; ") + "part of it cannot be read in the state branch: gitsync resume ends it"
+	return s
 }
 
 // Suspend changes the suspensions of hosts in a single commit, and pushes it. change is
@@ -89,12 +134,10 @@ func (b *Branch) Suspend(ctx context.Context, hosts []string, change func(host s
 		}
 		changes := map[string][]byte{}
 		for _, host := range hosts {
+			// What cannot be read is replaced by what can.
 			now, err := b.Suspensions(host)
-			if err != nil {
-				return nil, err
-			}
 			next := change(host, now)
-			if len(next) == 0 && now == nil {
+			if len(next) == 0 && now == nil && err == nil {
 				continue
 			}
 			changes[suspendedPath(host)] = nil
@@ -113,11 +156,12 @@ func (b *Branch) Suspend(ctx context.Context, hosts []string, change func(host s
 
 // Suspensions returns those of a host; see [Branch.Suspensions].
 func (r *Records) Suspensions(ctx context.Context, host string) (Suspensions, error) {
-	b, err := r.loaded(ctx, host)
+	b, fault, err := r.readable(ctx, host)
 	if err != nil {
 		return nil, err
 	}
-	return b.Suspensions(host)
+	suspensions, err := b.Suspensions(host)
+	return suspensions, errors.Join(fault, err)
 }
 
 // Suspend changes the suspensions of hosts, in one commit for each branch; see

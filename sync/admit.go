@@ -43,7 +43,7 @@ func (c *cycle) claimed(ctx context.Context) ([]gitrepo.Hash, error) {
 	if c.opts.Memory.Accepted() != "" || c.opts.Verify.AllowRewind {
 		return nil, nil
 	}
-	hosts, err := c.state.Hosts()
+	hosts, err := c.recordedHosts()
 	if err != nil {
 		return nil, err
 	}

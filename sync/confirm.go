@@ -101,17 +101,18 @@ func recordsRefused(ctx context.Context, branch string, commit gitrepo.Hash, err
 		Msg("state: what is in the state branch decides nothing")
 }
 
-// mend puts back what was signed last in the state branch. Deployments do not wait for it.
-func (c *cycle) mend(ctx context.Context) error {
-	if c.opts.Seal == nil || c.planOnly || c.result.Commit == nil {
+// repairState puts back what can be read of a state branch that cannot be as a whole, and
+// what was signed last in one that is signed. Deployments do not wait for it.
+func (c *cycle) repairState(ctx context.Context) error {
+	if c.planOnly || c.result.Commit == nil {
 		return nil
 	}
 	entry := state.Entry{
 		When: c.opts.Now(), Source: string(c.result.Commit.Hash), Result: state.Success,
 		Subject: "Sign the records: the branch was not as it was signed last",
 	}
-	if err := c.state.Mend(ctx, entry); err != nil {
-		return fmt.Errorf("mend branch %s (the next cycles try again): %w", c.opts.StateBranch, err)
+	if err := c.state.Repair(ctx, entry); err != nil {
+		return fmt.Errorf("repair branch %s (the next cycles try again): %w", c.opts.StateBranch, err)
 	}
 	return nil
 }

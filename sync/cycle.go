@@ -60,6 +60,8 @@ type cycle struct {
 	files map[string]map[string]bool
 	// records are those of the hosts that others handle, where there is a roll-out.
 	records map[string]*state.Record
+	// faults are what cannot be read in the state branch, by their text.
+	faults map[string]*state.Fault
 }
 
 // step is a part of a cycle. When it fails the rest is not done.
@@ -102,6 +104,7 @@ func (s *Syncer) cycle(ctx context.Context, change func(*cycle)) *Result {
 		c.connections.keep(slices.AppendSeq(slices.Clone(c.hosts), maps.Values(c.busyHosts())))
 	}
 	c.result.Busy, c.result.retry = slices.Sorted(maps.Keys(c.busyHosts())), c.nextTry()
+	c.reportFaults(ctx)
 	c.report(ctx)
 	c.tell(ctx)
 	return c.result
@@ -128,6 +131,7 @@ func (s *Syncer) Plan(ctx context.Context) *Result {
 		step{"stage", c.stage},
 	)
 	c.result.Hosts = c.hosts
+	c.reportFaults(ctx)
 	return c.result
 }
 

@@ -41,7 +41,33 @@ func (h *HostResult) known() map[string]state.FailedUpdate {
 	if h.Record == nil || h.Record.Tree != h.Host.Tree {
 		return nil
 	}
-	return h.Record.Failures
+	known := map[string]state.FailedUpdate{}
+	for key, f := range h.Record.Failures {
+		known[key] = h.plausible(key, f)
+	}
+	return known
+}
+
+// maxAttempts is more often than an update is tried in a year.
+const maxAttempts = 10_000
+
+// plausible takes back of a failure what no gitsync records: whoever writes to the state
+// branch must not put an update off for longer than a failure does.
+func (h *HostResult) plausible(key string, f state.FailedUpdate) state.FailedUpdate {
+	f.Attempts = min(max(f.Attempts, 0), maxAttempts)
+	if h.task != nil && f.NextAttempt.After(h.cycle.opts.Now().Add(maxRetry)) {
+		f.NextAttempt = time.Time{}
+	}
+	if f.Paused && !h.pauses(key) && !h.pauses(f.With) {
+		f.Paused = false
+	}
+	return f
+}
+
+// pauses says whether a failed update of a container waits for a person.
+func (h *HostResult) pauses(key string) bool {
+	m := h.Host.Containers[key]
+	return m != nil && m.Update != nil && m.Update.FailureAction == container.Pause
 }
 
 // held says which containers wait for their next try, and why.
@@ -154,7 +180,7 @@ func (c *cycle) waitTogether(h *HostResult, failures map[string]state.FailedUpda
 
 // pause makes a failure wait for a person, where its container's update says so.
 func (h *HostResult) pause(key string, f *state.FailedUpdate) {
-	if m := h.Host.Containers[key]; m != nil && m.Update != nil && m.Update.FailureAction == container.Pause {
+	if h.pauses(key) {
 		f.Paused, f.NextAttempt = true, time.Time{}
 	}
 }

@@ -64,7 +64,7 @@ func (c *cycle) fetchSuspensions(ctx context.Context) error {
 	if err == nil {
 		c.stale = c.isBehind(refs)
 		c.result.Superseded = c.stale
-		err = c.state.Load(ctx, refs)
+		err = c.loadState(ctx, refs)
 	}
 	if err != nil {
 		zerolog.Ctx(ctx).Debug().Err(err).Msg("git: looking at hosts with the state branch as it was")
@@ -84,12 +84,24 @@ func (c *cycle) fetchBranches(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := c.state.Load(ctx, refs); err != nil {
-		return err
+	stateErr := c.loadState(ctx, refs)
+	if stateErr != nil && (c.opts.Path != "" || ctx.Err() != nil || errors.Is(stateErr, gitrepo.ErrRaceLost)) {
+		return stateErr
 	}
 	if c.opts.Path != "" {
 		return nil
 	}
+	if err := c.fetchSource(ctx, refs); err != nil {
+		return errors.Join(err, stateErr)
+	}
+	if stateErr != nil {
+		return c.retryState(ctx, refs)
+	}
+	return nil
+}
+
+// fetchSource fetches the branch that is deployed.
+func (c *cycle) fetchSource(ctx context.Context, refs gitrepo.Refs) error {
 	tip, err := refs.Branch(c.opts.Branch)
 	if err != nil {
 		return err

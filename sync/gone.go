@@ -25,7 +25,7 @@ func (c *cycle) addGone(ctx context.Context) error {
 	if c.state == nil || c.result.Commit == nil && c.opts.Path == "" {
 		return nil
 	}
-	recorded, err := c.state.Hosts()
+	recorded, err := c.recordedHosts()
 	if err != nil {
 		return err
 	}
@@ -89,10 +89,10 @@ func (s *Syncer) Forget(ctx context.Context, host string) error {
 		return err
 	}
 	record, err := s.state.Record(ctx, host)
-	if err != nil {
+	if err := c.noteFault(err); err != nil {
 		return err
 	}
-	if record == nil {
+	if record == nil && !c.faultOf(host) {
 		return fmt.Errorf("forget %s: %w in branch %s: gitsync status lists the hosts", host, ErrNotRecorded, s.state.BranchOf(host))
 	}
 	repo, err := c.loader.Load(ctx, c.tree, c.layoutOptions(ctx, nil, false))
@@ -102,9 +102,13 @@ func (s *Syncer) Forget(ctx context.Context, host string) error {
 	if slices.Contains(repo.Names, host) {
 		return fmt.Errorf("forget %s: %w, and would be deployed again: remove hosts/%s first", host, ErrInRepo, host)
 	}
+	left := "its record could not be read"
+	if record != nil {
+		left = fmt.Sprintf("%d containers are left as they are", len(record.PreviousState))
+	}
 	entry := state.Entry{
 		When: s.opts.Now(), Source: string(c.commit.Hash), Result: state.Success, Hosts: []string{host},
-		Subject: cut(fmt.Sprintf("Forget %s: asked for by an operator, %d containers are left as they are", host, len(record.PreviousState))),
+		Subject: cut(fmt.Sprintf("Forget %s: asked for by an operator, %s", host, left)),
 	}
 	if err := s.state.Save(ctx, map[string]*state.Record{host: nil}, entry); err != nil {
 		return fmt.Errorf("record the request in branch %s: %w", s.opts.StateBranch, err)

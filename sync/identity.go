@@ -60,7 +60,7 @@ func (c *cycle) identityIn(ctx context.Context, branch, host string) identity {
 	log := zerolog.Ctx(ctx)
 	id := identity{Identity: c.opts.Memory.Identity(branch)}
 	said, err := c.state.Repo(ctx, host)
-	if err != nil {
+	if err := c.noteFault(err); err != nil {
 		log.Error().Err(err).Str("branch", branch).Msg("state: going on without what it says about the repo")
 	}
 	if c.state.Signed() {

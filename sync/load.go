@@ -112,7 +112,7 @@ func (c *cycle) readRecord(ctx context.Context, host string) (*state.Record, err
 	if ctx.Err() != nil {
 		return nil, err
 	}
-	if err != nil {
+	if err := c.noteFault(err); err != nil {
 		zerolog.Ctx(ctx).Warn().Err(err).Str("host", host).Msg("state: going on without the record")
 	}
 	dropSetuid(record)

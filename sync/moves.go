@@ -88,7 +88,7 @@ func (c *cycle) mayLeave(repo *layout.Repo, mine map[string]*HostResult, recordO
 	if len(c.opts.Hosts)+len(c.result.Agents) == 0 || c.state == nil || c.state.PerHost() || !slices.ContainsFunc(c.hosts, (*HostResult).gains) {
 		return nil, nil
 	}
-	recorded, err := c.state.Hosts()
+	recorded, err := c.recordedHosts()
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +119,7 @@ func (c *cycle) mayCome(ctx context.Context) (bool, error) {
 	if c.state == nil || c.state.PerHost() || !slices.ContainsFunc(c.hosts, (*HostResult).gains) {
 		return false, nil
 	}
-	recorded, err := c.state.Hosts()
+	recorded, err := c.recordedHosts()
 	if err != nil {
 		return false, err
 	}

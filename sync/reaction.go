@@ -9,6 +9,7 @@ import (
 	"github.com/gitsync/gitsync/internal/disk"
 	"github.com/gitsync/gitsync/layout"
 	"github.com/gitsync/gitsync/runtime"
+	"github.com/gitsync/gitsync/state"
 	"github.com/gitsync/gitsync/trust"
 )
 
@@ -32,6 +33,7 @@ func React(err error) Reaction {
 	}
 	for _, target := range []error{
 		gitrepo.ErrAuth, gitrepo.ErrHostKey, gitrepo.ErrPushRefused, gitrepo.ErrSetup, trust.ErrRewind, trust.ErrKeys, trust.ErrNoStateKey, ErrUnconfirmed, disk.ErrUnwritable,
+		state.ErrUnreadable,
 		container.ErrBlocked, container.ErrNotOurs, runtime.ErrNameInUse, runtime.ErrPortInUse,
 	} {
 		if errors.Is(err, target) {

@@ -68,7 +68,7 @@ func (c *cycle) record(ctx context.Context) error {
 	if c.once {
 		timeout = lastRecordTimeout
 	}
-	if len(bySource) == 0 && c.opts.Seal == nil {
+	if len(bySource) == 0 && c.opts.Seal == nil && !c.state.Broken() {
 		return unremembered
 	}
 	ctx, cancel := grace.Context(ctx, timeout, recordGrace)
@@ -94,7 +94,7 @@ func (c *cycle) record(ctx context.Context) error {
 		c.result.Recorded = entry.Subject
 		zerolog.Ctx(ctx).Info().Str("branch", c.opts.StateBranch).Str("subject", entry.Subject).Msg("recorded")
 	}
-	return errors.Join(unremembered, c.mend(ctx))
+	return errors.Join(unremembered, c.repairState(ctx))
 }
 
 // source is the commit that the host's task followed.
@@ -159,7 +159,7 @@ func (c *cycle) recordOf(h *HostResult, failures map[string]state.FailedUpdate) 
 	}
 	old := h.Record
 	if old == nil {
-		if len(record.PreviousState) == 0 && len(record.Failures) == 0 {
+		if len(record.PreviousState) == 0 && len(record.Failures) == 0 && !c.faultOf(h.Name) {
 			return nil, false
 		}
 		return record, false

@@ -49,6 +49,9 @@ type Result struct {
 	// GitErr is why Git could not be read, when the cycle went on with the commit
 	// that it had.
 	GitErr error
+	// StateErrs are what is wrong with the state branch, where the cycle went on without it:
+	// [*state.Fault] for what cannot be read in it.
+	StateErrs []error
 	// Err is why the cycle as a whole failed: Git could not be read, the state
 	// branch could not be written.
 	Err error
@@ -114,7 +117,7 @@ func (r *Result) Converged() bool {
 
 // Failed says whether something went wrong, in a cycle or in a plan.
 func (r *Result) Failed() bool {
-	return r.Err != nil || r.GitErr != nil || len(r.Mistakes) > 0 ||
+	return r.Err != nil || r.GitErr != nil || len(r.StateErrs) > 0 || len(r.Mistakes) > 0 ||
 		slices.ContainsFunc(r.Hosts, func(h *HostResult) bool { return h.Err != nil })
 }
 

@@ -26,10 +26,12 @@ func (s *Syncer) Retry(ctx context.Context, targets []string) ([]string, error) 
 	if err != nil {
 		return nil, err
 	}
-	if err := s.state.Load(ctx, refs); err != nil {
+	// What cannot be read is left for gitsync run to repair.
+	c := s.newCycle()
+	if err := c.loadState(ctx, refs); err != nil {
 		return nil, err
 	}
-	hosts, err := s.state.Hosts()
+	hosts, err := c.recordedHosts()
 	if err != nil {
 		return nil, err
 	}
@@ -37,7 +39,7 @@ func (s *Syncer) Retry(ctx context.Context, targets []string) ([]string, error) 
 	var retried, source []string
 	for _, host := range hosts {
 		record, err := s.state.Record(ctx, host)
-		if err != nil {
+		if err := c.noteFault(err); err != nil {
 			return nil, err
 		}
 		if record == nil {

@@ -86,14 +86,18 @@ func (s *Syncer) Resume(ctx context.Context, targets []Target) ([]Target, error)
 	if err := c.fetch(ctx); err != nil {
 		return nil, err
 	}
-	hosts, err := s.state.Hosts()
+	hosts, err := c.recordedHosts()
 	if err != nil {
 		return nil, err
 	}
 	var resumed []Target
 	for _, host := range hosts {
 		known, err := s.state.Suspensions(ctx, host)
-		if err != nil {
+		if errors.Is(err, state.ErrUnreadable) && isNamed(targets, host) {
+			// To write what is left repairs the file.
+			resumed = append(resumed, Target{Host: host})
+		}
+		if err := c.noteFault(err); err != nil {
 			return nil, err
 		}
 		for _, key := range slices.Sorted(maps.Keys(known.In(s.opts.Now()))) {
@@ -102,6 +106,8 @@ func (s *Syncer) Resume(ctx context.Context, targets []Target) ([]Target, error)
 			}
 		}
 	}
+	slices.SortFunc(resumed, func(a, b Target) int { return strings.Compare(a.String(), b.String()) })
+	resumed = slices.Compact(resumed)
 	if len(resumed) == 0 {
 		var names []string
 		for _, t := range targets {
@@ -119,6 +125,11 @@ func (s *Syncer) Resume(ctx context.Context, targets []Target) ([]Target, error)
 		return next
 	}
 	return resumed, c.saveSuspensions(ctx, resumed, change, "Resume "+targetList(resumed))
+}
+
+// isNamed says whether the targets are about a host; none are about all.
+func isNamed(targets []Target, host string) bool {
+	return len(targets) == 0 || slices.ContainsFunc(targets, func(t Target) bool { return t.Host == host })
 }
 
 func (c *cycle) saveSuspensions(ctx context.Context, targets []Target, change func(string, state.Suspensions) state.Suspensions, subject string) error {
@@ -165,11 +176,11 @@ func (c *cycle) checkTargets(ctx context.Context, targets []Target) error {
 // validate any container may be there.
 func (c *cycle) knows(ctx context.Context, repo *layout.Repo, t Target) (bool, error) {
 	record, err := c.state.Record(ctx, t.Host)
-	if err != nil {
+	if err := c.noteFault(err); err != nil {
 		return false, err
 	}
 	if t.Container == "" {
-		return record != nil || slices.Contains(repo.Names, t.Host), nil
+		return record != nil || c.faultOf(t.Host) || slices.Contains(repo.Names, t.Host), nil
 	}
 	if record != nil && record.PreviousState[t.Container] != nil {
 		return true, nil
@@ -182,16 +193,15 @@ func (c *cycle) knows(ctx context.Context, repo *layout.Repo, t Target) (bool, e
 	return slices.Contains(repo.Names, t.Host), nil
 }
 
-// loadSuspensions reads what is suspended on a host. Where that cannot be read the whole
-// host is: a repair must not run into somebody's work.
+// loadSuspensions reads what is suspended on a host. Of what cannot be read the names that
+// can be are left alone: a repair must not run into somebody's work.
 func (c *cycle) loadSuspensions(ctx context.Context, h *HostResult) {
 	if c.state == nil {
 		return
 	}
 	known, err := c.state.Suspensions(ctx, h.Name)
-	if err != nil {
-		zerolog.Ctx(ctx).Error().Err(err).Str("host", h.Name).Msg("state: the host is left alone, since what is suspended cannot be read")
-		known = state.Suspensions{"": {Reason: "what is suspended cannot be read", Since: c.opts.Now()}}
+	if err := c.noteFault(err); err != nil {
+		zerolog.Ctx(ctx).Error().Err(err).Str("host", h.Name).Msg("state: going on without what is suspended on the host")
 	}
 	if h.Suspended = known.In(c.opts.Now()); len(h.Suspended) == 0 {
 		h.Suspended = nil
@@ -209,7 +219,10 @@ func (h *HostResult) suspensions() map[string]string {
 
 // SuspensionText says why something is suspended, by whom, since when and until when.
 func SuspensionText(s state.Suspension) string {
-	text := "suspended since " + s.Since.UTC().Format("2006-01-02 15:04 MST")
+	text := "suspended"
+	if !s.Since.IsZero() {
+		text += " since " + s.Since.UTC().Format("2006-01-02 15:04 MST")
+	}
 	if s.By != "" {
 		text += " by " + s.By
 	}

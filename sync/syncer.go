@@ -46,6 +46,8 @@ type Syncer struct {
 	// changes of these.
 	unsaved    map[string]*HostResult
 	unrecorded map[string][]string
+	// knownFaults are those of the state branch that the log has.
+	knownFaults map[string]bool
 	// found are records that tasks have found to be right.
 	found map[string]*state.Record
 

@@ -117,7 +117,7 @@ func TestAForgedIdentityIsNotThatOfOurContainers(t *testing.T) {
 		w.commit(map[string]string{web1: web("app:1"), db1: database("db:1")}, "One")
 		w.cycle()
 		before := w.machine.Containers()
-		w.repo.Commit(branch, map[string]string{"repo.yaml": "identity: " + strings.Repeat("0", 32) + "\n"}, "Forged")
+		w.repo.Commit(branch, map[string]string{"repo.yaml": "identity: \"" + strings.Repeat("0", 32) + "\"\n"}, "Forged")
 		if lost {
 			w.lostData()
 		}
@@ -234,7 +234,7 @@ func TestAnOperatorAdoptsWhatIsNotKnownToBeOurs(t *testing.T) {
 	w.runs("web", "app:2")
 	w.runs("db", "")
 	// What others write to the state branch adopts nothing.
-	w.repo.Commit(branch, map[string]string{"repo.yaml": w.repo.Show(branch, "repo.yaml") + "- host: web1\n  owner: theirs#main\n"}, "Forged")
+	w.repo.Commit(branch, map[string]string{"repo.yaml": strings.Replace(w.repo.Show(branch, "repo.yaml"), "adopted:\n", "adopted:\n- host: web1\n  owner: theirs#main\n", 1)}, "Forged")
 	id := w.foreign("theirs", map[string]string{container.LabelHost: "web1", container.LabelContainer: "theirs", container.LabelOwner: "theirs#main"})
 	w.watched.Reset()
 	w.cycle()

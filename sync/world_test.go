@@ -129,7 +129,7 @@ func (w *world) fail() *sync.Result {
 }
 
 func problems(r *sync.Result) []any {
-	out := []any{r.Err, r.GitErr, r.Mistakes}
+	out := []any{r.Err, r.GitErr, r.StateErrs, r.Mistakes}
 	for _, h := range r.Hosts {
 		out = append(out, h.Err)
 	}

@@ -108,6 +108,7 @@ func unread(r *sync.Result) []error {
 	if r.GitErr != nil {
 		errs = append(errs, r.GitErr)
 	}
+	errs = append(errs, r.StateErrs...)
 	if len(r.Unnamed) > 0 {
 		errs = append(errs, errors.New("groups that no host names do not validate: gitsync validate says why"))
 	}

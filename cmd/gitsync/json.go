@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
 	"slices"
 	"time"
@@ -26,6 +27,8 @@ type planJSON struct {
 	Invalid  []string       `json:"invalid,omitempty"`
 	Gone     []string       `json:"gone,omitempty"`
 	Rollout  *rolloutStage  `json:"rollout,omitempty"`
+	// StateErrors are what is wrong with the state branch.
+	StateErrors []stateErrorJSON `json:"stateErrors,omitempty"`
 }
 
 // rolloutStage says where a roll-out stands.
@@ -78,6 +81,31 @@ type statusJSON struct {
 	Hosts      []statusTrouble `json:"hosts"`
 	Mistakes   []mistakeJSON   `json:"mistakes,omitempty"`
 	Rollout    *rolloutStage   `json:"rollout,omitempty"`
+	// StateErrors are what is wrong with the state branch.
+	StateErrors []stateErrorJSON `json:"stateErrors,omitempty"`
+}
+
+// stateErrorJSON is something that is wrong with the state branch.
+type stateErrorJSON struct {
+	Error string `json:"error"`
+	// Branch, Commit and File say where something cannot be read, and Host what it is about.
+	Branch string `json:"branch,omitempty"`
+	Commit string `json:"commit,omitempty"`
+	File   string `json:"file,omitempty"`
+	Host   string `json:"host,omitempty"`
+}
+
+func stateErrorsJSON(r *sync.Result) []stateErrorJSON {
+	var out []stateErrorJSON
+	for _, err := range r.StateErrs {
+		one := stateErrorJSON{Error: err.Error()}
+		var fault *state.Fault
+		if errors.As(err, &fault) {
+			one.Branch, one.Commit, one.File, one.Host = fault.Branch, string(fault.Commit), fault.Path, fault.Host
+		}
+		out = append(out, one)
+	}
+	return out
 }
 
 type statusTrouble struct {
@@ -107,7 +135,7 @@ func (p *jsonPrinter) write(v any) error {
 func (p *jsonPrinter) plan(r *sync.Result) error {
 	doc := planJSON{
 		Type: "plan", Offline: r.Offline, Changes: r.HasChanges(), Hosts: []hostPlanJSON{},
-		Mistakes: mistakesJSON(r.Mistakes), Invalid: r.Invalid, Gone: gone(r), Rollout: rolloutJSON(r.Rollout),
+		Mistakes: mistakesJSON(r.Mistakes), Invalid: r.Invalid, Gone: gone(r), Rollout: rolloutJSON(r.Rollout), StateErrors: stateErrorsJSON(r),
 	}
 	if r.Commit != nil {
 		doc.Commit = string(r.Commit.Hash)

@@ -46,6 +46,12 @@ func (t *textPrinter) plan(r *sync.Result) error {
 			fmt.Fprintf(&b, "  %s%s\n", t.red("error: "), clean(m.Error()))
 		}
 	}
+	for i, err := range r.StateErrs {
+		if i == 0 {
+			fmt.Fprintln(&b)
+		}
+		fmt.Fprintf(&b, "%s%s\n", t.red("error: "), clean(err.Error()))
+	}
 	if r.Rollout != nil {
 		fmt.Fprintf(&b, "\n%s\n", clean(r.Rollout.String()))
 	}

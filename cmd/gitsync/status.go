@@ -250,6 +250,9 @@ func (t *textPrinter) status(r *sync.Result) error {
 	for _, a := range r.Agents {
 		fmt.Fprintf(t.out, "%s: %s\n", t.bold(clean(a.Name)), clean(agentLine(a)))
 	}
+	for _, err := range r.StateErrs {
+		t.error(err)
+	}
 	for _, m := range r.Mistakes {
 		t.error(m)
 	}
@@ -292,7 +295,7 @@ func (p *jsonPrinter) status(r *sync.Result) error {
 		}
 		doc.Hosts = append(doc.Hosts, host)
 	}
-	doc.Rollout = rolloutJSON(r.Rollout)
+	doc.Rollout, doc.StateErrors = rolloutJSON(r.Rollout), stateErrorsJSON(r)
 	for _, name := range r.Invalid {
 		doc.Hosts = append(doc.Hosts, statusTrouble{Host: name, Error: "its directory does not validate"})
 	}

@@ -55,7 +55,7 @@ var mayImport = map[string][]string{
 		"container", "container/types", "host", "host/direct", "host/ssh",
 		"internal/spelling", "registry", "runtime/docker", "runtime/memory", "secret",
 	},
-	"state": {"container", "container/types", "gitrepo", "internal/yamlout", "trust"},
+	"state": {"container", "container/types", "gitrepo", "internal/disk", "internal/panics", "internal/yamlout", "trust"},
 
 	"pin": {"layout"},
 
