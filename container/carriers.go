@@ -44,15 +44,12 @@ func (c *carriers) bind(ctx context.Context, paths []string, readOnly bool) (str
 func (c *carriers) create(ctx context.Context, image string, mounts []types.Mount) (string, error) {
 	labels := map[string]string{LabelRole: roleConfig, LabelOwner: c.origin.owner()}
 	if c.origin != nil {
-		labels[LabelHost] = c.origin.Host
-		if c.origin.Repo != "" {
-			labels[LabelRepo] = c.origin.Repo
-		}
+		labels[LabelHost], labels[LabelRepo] = c.origin.Host, c.origin.Repo
 	}
 	id, err := c.rt.Create(ctx, &types.ContainerConfig{
 		Name: carrierPrefix + strings.ToLower(rand.Text()[:10]), Image: image,
 		Args:   []string{"gitsync-never-starts-this"},
-		Mounts: mounts, Labels: labels,
+		Mounts: mounts, Labels: AllLabels(labels),
 		// No network, so that nothing is allocated for it.
 		NetworkMode: "none",
 	})

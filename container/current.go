@@ -1,6 +1,7 @@
 package container
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -68,15 +69,15 @@ func makeCurrent(rows []types.ContainerSummary, origin *Origin, previous, desire
 		}
 	}
 	for _, row := range rows {
-		if row.Labels[LabelRole] == RoleLease {
+		if isLease(row) {
 			current.Leases = append(current.Leases, row)
 			continue
 		}
-		key, ours := belongs(row, origin, recorded, desired)
+		key, ours := belongs(row, origin, recorded, previous, desired)
 		if !ours {
 			continue
 		}
-		if row.Labels[LabelRole] == roleConfig {
+		if isCarrier(&row) {
 			current.Helpers = append(current.Helpers, row)
 			continue
 		}
@@ -108,10 +109,11 @@ func better(a, b types.ContainerSummary, want *HostConfiguredContainer, recorded
 }
 
 // belongs says whether a row is ours, and under which key: because its ID was
-// recorded and its labels name nobody else, or because its labels name us. Without an
-// origin labels alone are too weak to remove anything, so they count only for a container
-// that is wanted under its very name: one that was created just before a crash.
-func belongs(row types.ContainerSummary, origin *Origin, recorded map[string]string, desired ContainersState) (string, bool) {
+// recorded and its labels name nobody else, or because its labels name us and agree with its
+// name. Without an origin labels alone are too weak to remove anything, so they count only
+// for a container that is wanted under its very name: one that was created just before a
+// crash.
+func belongs(row types.ContainerSummary, origin *Origin, recorded map[string]string, previous, desired ContainersState) (string, bool) {
 	if key, ok := recorded[row.ID]; ok && !origin.others(row.Labels) {
 		return key, true
 	}
@@ -120,11 +122,42 @@ func belongs(row types.ContainerSummary, origin *Origin, recorded map[string]str
 		return "", false
 	}
 	if origin != nil {
-		return key, true
+		return key, agreesWithName(row, key, previous[key], desired[key])
 	}
 	want, ok := desired[key]
 	return key, ok && baseName(row.Name) == want.Container.Config.Name
 }
+
+// agreesWithName says whether a row has the name that its labels ask for: that of the key,
+// or of its container, also while an update is under way.
+func agreesWithName(row types.ContainerSummary, key string, known ...*HostConfiguredContainer) bool {
+	if role := row.Labels[LabelRole]; role != "" {
+		return isCarrier(&row)
+	}
+	name := baseName(row.Name)
+	return strings.EqualFold(name, key) || slices.ContainsFunc(known, func(m *HostConfiguredContainer) bool {
+		return m != nil && strings.EqualFold(name, m.Container.Config.Name)
+	})
+}
+
+// credible takes the labels of ours from the rows whose image is gone, unless the record
+// knows the row as they do: any of them may have been the image's.
+func credible(rows []types.ContainerSummary, previous ContainersState) []types.ContainerSummary {
+	for i, row := range rows {
+		if !row.ImageGone || isLease(row) {
+			continue
+		}
+		recorded := previous[row.Labels[LabelContainer]]
+		if recorded != nil && idOf(recorded) == row.ID && strings.EqualFold(baseName(row.Name), recorded.Container.Config.Name) && recorded.HasSpecDigest(row.Labels[LabelSpec]) {
+			continue
+		}
+		rows[i].Labels = types.WithoutImageLabels(row.Labels, row.Labels)
+	}
+	return rows
+}
+
+// Credible returns rows of a list with only those labels of ours that cannot be an image's.
+func Credible(rows []types.ContainerSummary) []types.ContainerSummary { return credible(rows, nil) }
 
 // with adds a row by the role that its name tells: one that has the container's name
 // in other letters is about to take it.

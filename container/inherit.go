@@ -64,9 +64,9 @@ func (m *machine) inheritedRows(ctx context.Context, lister runtime.Lister) ([]t
 		if err != nil {
 			return nil, err
 		}
-		for _, row := range found {
+		for _, row := range credible(found, m.previous) {
 			// Who works there for another address is heeded here too.
-			if row.Labels[LabelRole] == RoleLease || row.Labels[LabelRole] == "" && m.origin.inheritsFrom(row.Labels) {
+			if isLease(row) || row.Labels[LabelRole] == "" && m.origin.inheritsFrom(row.Labels) {
 				rows = append(rows, row)
 			}
 		}

@@ -1,5 +1,11 @@
 package container
 
+import (
+	"maps"
+
+	"github.com/gitsync/gitsync/container/types"
+)
+
 // The labels that every managed container carries.
 const (
 	// LabelHost names the host directory that the container belongs to.
@@ -23,10 +29,33 @@ const (
 	// lease.
 	LabelRole = "io.gitsync.role"
 	// LabelPrefix is reserved for labels of gitsync's own.
-	LabelPrefix = "io.gitsync."
+	LabelPrefix = types.LabelPrefix
 )
 
 const roleConfig = "config"
+
+// ownLabels are the keys of all labels of ours.
+func ownLabels() []string {
+	return []string{
+		LabelHost, LabelContainer, LabelSpec, LabelCommit, LabelRepo, LabelOwner, LabelProtect, LabelRole,
+		LabelLeaseRepo, LabelLeaseInstance, LabelLeaseKeeper, LabelLeaseAddress, LabelLeaseIdle, LabelLeaseSince, LabelLeaseUntil,
+	}
+}
+
+// AllLabels returns labels with all others of ours, empty: they are always written, so that
+// none comes from an image. Labels is not changed.
+func AllLabels(labels map[string]string) map[string]string {
+	all := maps.Clone(labels)
+	if all == nil {
+		all = map[string]string{}
+	}
+	for _, key := range ownLabels() {
+		if _, there := all[key]; !there {
+			all[key] = ""
+		}
+	}
+	return all
+}
 
 // RoleLease is the role of the container that is an instance's lease of a machine.
 const RoleLease = "lease"
@@ -74,16 +103,11 @@ func (o *Origin) labels(key string, m *HostConfiguredContainer) map[string]strin
 	if m.Protect {
 		labels[LabelProtect] = "true"
 	}
-	if o == nil {
-		return labels
+	if o != nil {
+		labels[LabelHost], labels[LabelRepo] = o.Host, o.Repo
+		labels[LabelOwner], labels[LabelCommit] = o.Owner, o.Commit
 	}
-	labels[LabelHost] = o.Host
-	if o.Repo != "" {
-		labels[LabelRepo] = o.Repo
-	}
-	labels[LabelOwner] = o.Owner
-	labels[LabelCommit] = o.Commit
-	return labels
+	return AllLabels(labels)
 }
 
 // owner returns the owner's name; without an origin it is empty.

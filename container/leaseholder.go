@@ -71,11 +71,16 @@ func (h LeaseHolder) String() string {
 // Valid says whether the lease is not over yet, at a time of the engine's clock.
 func (h LeaseHolder) Valid(now time.Time) bool { return !now.After(h.Until.Add(leaseMargin)) }
 
+// isLease says whether a row is a lease, by its label and its name.
+func isLease(row types.ContainerSummary) bool {
+	return row.Labels[LabelRole] == RoleLease && strings.HasPrefix(row.Name, LeasePrefix)
+}
+
 // LeaseHolders returns what the leases among these containers say, in their order.
 func LeaseHolders(rows []types.ContainerSummary) []LeaseHolder {
 	var holders []LeaseHolder
 	for _, row := range rows {
-		if row.Labels[LabelRole] != RoleLease {
+		if !isLease(row) {
 			continue
 		}
 		h := LeaseHolder{

@@ -124,8 +124,9 @@ func (m *machine) rows(ctx context.Context, rt runtime.Runtime) ([]types.Contain
 		}
 		if m.origin != nil {
 			inherited, err := m.inheritedRows(ctx, lister)
-			return append(rows, inherited...), err
+			return append(credible(rows, m.previous), inherited...), err
 		}
+		rows = credible(rows, m.previous)
 	}
 	for _, key := range sortedKeys(m.previous) {
 		c := m.previous[key].Container

@@ -80,6 +80,6 @@ func presenceName(claim Claim) string {
 // emptyContainer is never started.
 func emptyContainer(name string, labels map[string]string) *types.ContainerConfig {
 	return &types.ContainerConfig{
-		Name: name, Image: runtime.EmptyImage, Args: []string{"gitsync-never-starts-this"}, NetworkMode: "none", Labels: labels,
+		Name: name, Image: runtime.EmptyImage, Args: []string{"gitsync-never-starts-this"}, NetworkMode: "none", Labels: container.AllLabels(labels),
 	}
 }

@@ -82,8 +82,10 @@ type Discarder interface {
 // Lister is a runtime that lists its containers.
 type Lister interface {
 	// List returns all containers, running or not, that carry all of the given
-	// labels (an empty value matches any), ordered by name. One call to the
-	// engine, whatever the number of containers.
+	// labels (an empty value matches any), ordered by name. One that only has them from
+	// its image is among them, without its labels of that kind that are gitsync's own. One
+	// call to the engine, whatever the number of containers, and one for each image of
+	// containers that bear labels of gitsync's own, the first time.
 	List(ctx context.Context, labels map[string]string) ([]types.ContainerSummary, error)
 }
 

@@ -125,7 +125,7 @@ func (c *cycle) foreignRows(ctx context.Context, h *HostResult, others map[strin
 		return nil, err
 	}
 	id := c.identities[c.state.BranchOf(h.Name)].ID
-	rows = slices.DeleteFunc(rows, func(row types.ContainerSummary) bool {
+	rows = slices.DeleteFunc(container.Credible(rows), func(row types.ContainerSummary) bool {
 		owner, repo := row.Labels[container.LabelOwner], row.Labels[container.LabelRepo]
 		ours := owner == c.opts.owner() && (repo == "" || repo == id)
 		if owner == "" || row.Labels[container.LabelRole] != "" || ours {

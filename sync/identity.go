@@ -230,7 +230,7 @@ func (c *cycle) rowsOf(ctx context.Context, h *HostResult) []types.ContainerSumm
 	if err != nil {
 		zerolog.Ctx(ctx).Debug().Err(err).Str("host", h.Name).Msg("not known which identity its containers carry")
 	}
-	return rows
+	return container.Credible(rows)
 }
 
 // carried returns the identity that containers of this very address carry.

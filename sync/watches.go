@@ -2,6 +2,7 @@ package sync
 
 import (
 	"context"
+	"strings"
 	stdsync "sync"
 	"time"
 
@@ -143,7 +144,7 @@ func (w *watches) ready(h *HostResult, one *watch, again bool) {
 // seen asks for a look at what an event tells of. Foreign containers count too: one may
 // have a name, a port or a namespace that ours need. Leases never do.
 func (w *watches) seen(h *HostResult, one *watch, e runtime.Event) {
-	if e.Labels[container.LabelRole] == container.RoleLease {
+	if e.Labels[container.LabelRole] == container.RoleLease && strings.HasPrefix(e.Name, container.LeasePrefix) {
 		return
 	}
 	w.ask(h, one, func(l *looks) {

@@ -42,8 +42,12 @@ type ContainerSummary struct {
 	Name string `json:"name"`
 	// Image is the reference that the container was created from.
 	Image string `json:"image"`
-	// Labels are all of the container's labels.
+	// Labels are the container's labels, but for those of gitsync's own ([LabelPrefix]) that
+	// it only has from its image.
 	Labels map[string]string `json:"labels,omitempty"`
+	// ImageGone says that the image is no longer there, so that any of the labels may be
+	// the image's.
+	ImageGone bool `json:"imageGone,omitempty"`
 	// Status is one of the Status… constants.
 	Status string `json:"status"`
 	// Detail is the runtime's own sentence, such as "Up 3 hours (healthy)".

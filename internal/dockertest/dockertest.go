@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/client"
 
@@ -83,6 +85,40 @@ func ImageAs(t testing.TB, engine *docker.Runtime, ref string, env ...string) st
 	}
 	if err := engine.ImportImage(t.Context(), ref, bytes.NewReader(rootFS(binary)), []string{"/probe"}, env); err != nil {
 		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), cleanupTimeout)
+		defer cancel()
+		if err := engine.RemoveImage(ctx, ref); err != nil {
+			t.Errorf("clean up: %v", err)
+		}
+	})
+	return ref
+}
+
+// LabelledImage makes an image of the probe that carries labels, on the engine that
+// [Require] returns, and removes it at the end of the test.
+func LabelledImage(t testing.TB, labels map[string]string) string {
+	t.Helper()
+	engine := Require(t)
+	api, err := client.NewClientWithOpts(client.FromEnv, client.WithAPIVersionNegotiation())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = api.Close() }()
+	archive, entrypoint := RootFS(t)
+	changes := []string{fmt.Sprintf("ENTRYPOINT [%q]", entrypoint)}
+	for key, value := range labels {
+		changes = append(changes, fmt.Sprintf("LABEL %s=%q", key, value))
+	}
+	ref := "gitsync-test/labelled:" + strings.ToLower(rand.Text()[:10])
+	stream, err := api.ImageImport(t.Context(), image.ImportSource{Source: bytes.NewReader(archive), SourceName: "-"}, ref, image.ImportOptions{Changes: changes})
+	if err == nil {
+		_, err = io.Copy(io.Discard, stream)
+		_ = stream.Close()
+	}
+	if err != nil {
+		t.Fatalf("import an image: %v", err)
 	}
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), cleanupTimeout)

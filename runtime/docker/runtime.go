@@ -28,9 +28,11 @@ type Runtime struct {
 	clock   *clock
 	// pullStall is how long a pull may make no progress.
 	pullStall time.Duration
-	// images guards defaults, which are what images fill in, by ID.
+	// images guards defaults, which are what images fill in, and labels, which are those of
+	// gitsync's own that they carry; both by ID.
 	images   stdsync.Mutex
 	defaults map[string]imageFacts
+	labels   map[string]map[string]string
 }
 
 var (
@@ -202,15 +204,19 @@ func (r *Runtime) list(ctx context.Context, args filters.Args) ([]types.Containe
 	if err != nil {
 		return nil, fmt.Errorf("list containers: %w", r.classify(ctx, err))
 	}
-	rows := make([]types.ContainerSummary, 0, len(found))
+	rows, missing := make([]types.ContainerSummary, 0, len(found)), map[string]bool{}
 	for _, c := range found {
 		if checkID(c.ID) != nil {
 			return nil, fmt.Errorf("list containers: %w: one has the ID %.80q", errAnswer, c.ID)
 		}
-		rows = append(rows, types.ContainerSummary{
+		row := types.ContainerSummary{
 			ID: c.ID, Name: nameOf(c.Names), Image: c.Image, Labels: c.Labels,
 			Status: c.State, Detail: c.Status, Created: time.Unix(c.Created, 0), Ports: published(c.Ports),
-		})
+		}
+		if err := r.withoutImageLabels(ctx, &row, c.ImageID, missing); err != nil {
+			return nil, fmt.Errorf("list containers: %w", err)
+		}
+		rows = append(rows, row)
 	}
 	slices.SortFunc(rows, func(a, b types.ContainerSummary) int { return cmp.Compare(a.Name, b.Name) })
 	return rows, nil
@@ -247,10 +253,14 @@ func (r *Runtime) Find(ctx context.Context, name string) (types.ContainerSummary
 		return types.ContainerSummary{}, fmt.Errorf("find container %s: %w", name, runtime.ErrNotFound)
 	}
 	created, _ := time.Parse(time.RFC3339Nano, c.Created)
-	return types.ContainerSummary{
+	row := types.ContainerSummary{
 		ID: c.ID, Name: name, Image: c.Config.Image, Labels: c.Config.Labels,
 		Status: c.State.Status, Created: created,
-	}, nil
+	}
+	if err := r.withoutImageLabels(ctx, &row, c.Image, map[string]bool{}); err != nil {
+		return types.ContainerSummary{}, fmt.Errorf("find container %s: %w", name, err)
+	}
+	return row, nil
 }
 
 // RemoveVolume removes a named volume. One that does not exist is no error.

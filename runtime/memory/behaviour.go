@@ -21,6 +21,10 @@ type Behaviour struct {
 	Health string `json:"health,omitempty"`
 	// Logs is what the container prints.
 	Logs string `json:"logs,omitempty"`
+	// Labels are those of the image, which its containers get besides their own.
+	Labels map[string]string `json:"labels,omitempty"`
+	// Gone says that somebody removed the image while containers of it are there.
+	Gone bool `json:"gone,omitempty"`
 	// Refuses is why the container cannot be started.
 	Refuses string `json:"refuses,omitempty"`
 }

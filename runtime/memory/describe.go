@@ -13,10 +13,10 @@ import (
 // Describe implements runtime.Describer. What an image would fill in is nothing here.
 func (r *Runtime) Describe(ctx context.Context, id string) (types.ContainerFacts, error) {
 	var facts types.ContainerFacts
-	err := r.on(ctx, id, func(_ *worldData, c *record) error {
+	err := r.on(ctx, id, func(d *worldData, c *record) error {
 		facts = types.ContainerFacts{
 			ContainerStatus: types.ContainerStatus{ID: c.ID, Status: c.Status, ImageID: c.imageID()}, Name: c.Name, Config: c.Config,
-			Defaults: &types.ContainerConfig{}, Networks: map[string]types.NetworkFacts{}, Other: map[string]string{},
+			Defaults: &types.ContainerConfig{Labels: d.Behaviours[c.Config.Image].Labels}, Networks: map[string]types.NetworkFacts{}, Other: map[string]string{},
 		}
 		config := &facts.Config
 		config.Name, config.Hostname = c.Name, hostname(c)

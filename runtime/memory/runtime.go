@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -74,6 +75,7 @@ func (r *Runtime) Create(ctx context.Context, config *types.ContainerConfig) (st
 		if err != nil {
 			return err
 		}
+		c.takeLabels(d.Behaviours[c.Config.Image].Labels)
 		d.join(c)
 		d.makeVolumes(c)
 		d.Containers[c.ID] = c
@@ -228,7 +230,7 @@ func (r *Runtime) List(ctx context.Context, labels map[string]string) ([]types.C
 	err := r.update(ctx, func(d *worldData) error {
 		for _, c := range d.Containers {
 			if c.carries(labels) {
-				rows = append(rows, c.summary())
+				rows = append(rows, d.summary(c))
 			}
 		}
 		return nil
@@ -245,7 +247,7 @@ func (r *Runtime) Find(ctx context.Context, name string) (types.ContainerSummary
 		if c == nil {
 			return fmt.Errorf("container %s: %w", name, runtime.ErrNotFound)
 		}
-		row = c.summary()
+		row = d.summary(c)
 		return nil
 	})
 	return row, err
@@ -316,10 +318,25 @@ func (c *record) carries(labels map[string]string) bool {
 	return true
 }
 
-func (c *record) summary() types.ContainerSummary {
+// takeLabels gives the container those labels of its image that it has none of its own for.
+func (c *record) takeLabels(image map[string]string) {
+	if len(image) == 0 {
+		return
+	}
+	labels := maps.Clone(image)
+	maps.Copy(labels, c.Config.Labels)
+	c.Config.Labels = labels
+}
+
+func (d *worldData) summary(c *record) types.ContainerSummary {
 	row := types.ContainerSummary{
 		ID: c.ID, Name: c.Name, Image: c.Config.Image, Labels: c.Config.Labels,
 		Status: c.Status, Created: time.Unix(0, c.Created),
+	}
+	if image := d.Behaviours[c.Config.Image]; image.Gone {
+		row.ImageGone = types.HasOwnLabel(row.Labels)
+	} else {
+		row.Labels = types.WithoutImageLabels(row.Labels, image.Labels)
 	}
 	if c.Status == types.StatusExited {
 		row.Detail = fmt.Sprintf("Exited (%d) a while ago", c.ExitCode)

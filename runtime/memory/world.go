@@ -199,7 +199,7 @@ func (w *World) Containers() map[string]types.ContainerSummary {
 	out := map[string]types.ContainerSummary{}
 	w.must(func(d *worldData) {
 		for _, c := range d.Containers {
-			out[c.Name] = c.summary()
+			out[c.Name] = d.summary(c)
 		}
 	})
 	return out
