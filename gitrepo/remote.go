@@ -135,7 +135,7 @@ func newHTTP(u *url.URL, auth Auth) (*Remote, error) {
 
 func newSSH(user, host string, port int, path string, auth Auth) *Remote {
 	options := auth.SSH
-	options.DefaultUser, options.TrustOnFirstUse = "git", false
+	options.DefaultUser, options.TrustOnFirstUse, options.Git = "git", false, true
 	config := &ssh.Config{Address: host, Port: port, User: user}
 	return &Remote{
 		ssh: config, sshPath: path,

@@ -198,10 +198,10 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		}, gitrepo.ErrAuth, "/nowhere/key"},
 		"no key at all": {func(t *testing.T) (string, gitrepo.Auth) {
 			return ssh(t, func(_ *sshdtest.Server, a *gitrepo.Auth) { a.SSH.KeyFile = "" })
-		}, gitrepo.ErrAuth, "ssh-add"},
+		}, gitrepo.ErrAuth, "(--git-ssh-key), or add a key to the SSH agent (ssh-add)"},
 		"a host that is not known": {func(t *testing.T) (string, gitrepo.Auth) {
 			return ssh(t, func(s *sshdtest.Server, _ *gitrepo.Auth) { s.KnowNobody() })
-		}, gitrepo.ErrHostKey, "ssh-keyscan"},
+		}, gitrepo.ErrHostKey, "give a file that knows it with --git-known-hosts"},
 		"a host whose key changed": {func(t *testing.T) (string, gitrepo.Auth) {
 			return ssh(t, func(s *sshdtest.Server, _ *gitrepo.Auth) { s.KnowAnother() })
 		}, gitrepo.ErrHostKey, "ssh-keygen -R"},

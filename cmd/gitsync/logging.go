@@ -100,7 +100,10 @@ func (s *settings) warn(message string, err error) {
 		s.log.Warn().Err(err).Msg(message)
 		return
 	}
+	if err != nil {
+		message = fmt.Sprintf("%s: %v", message, err)
+	}
 	t := s.terminal(os.Stderr)
 	// A message that cannot be printed changes nothing.
-	_, _ = fmt.Fprintln(t.out, t.yellow("warning: ")+clean(fmt.Sprintf("%s: %v", message, err)))
+	_, _ = fmt.Fprintln(t.out, t.yellow("warning: ")+clean(message))
 }

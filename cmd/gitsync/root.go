@@ -53,11 +53,13 @@ Results go to stdout, logs to stderr.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			s.misspelled = misspelled(os.Environ(), cmd.Root())
 			return s.load(cmd)
 		},
 	}
 	root.SetOut(stdout)
 	root.SetErr(stderr)
+	root.SetFlagErrorFunc(unknownFlag)
 	s.addGlobalFlags(root.PersistentFlags())
 	root.AddCommand(
 		newRunCommand(s), newApplyCommand(s), newRetryCommand(s), newPlanCommand(s), newValidateCommand(), newPinCommand(s), newStatusCommand(s),

@@ -47,6 +47,8 @@ type settings struct {
 
 	secrets  secretOptions
 	redactor *secret.Redactor
+	// misspelled is what is wrong with the names of variables in the environment.
+	misspelled []string
 	// log is that of the command, once it has one.
 	log *zerolog.Logger
 	// lines, when set, is what the log is written to, as texts where textLog is.

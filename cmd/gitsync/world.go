@@ -45,6 +45,10 @@ func (s *settings) openRemote() (*gitrepo.Remote, error) {
 // openSyncer returns a syncer for the flags, and what closes it. The changes are made to
 // the options last.
 func (s *settings) openSyncer(path string, use dataUse, progress func(runtime.PullProgress), changes ...func(*sync.Options)) (*sync.Syncer, func(), error) {
+	for _, what := range s.misspelled {
+		s.warn(what, nil)
+	}
+	s.misspelled = nil
 	opts := sync.Options{
 		Branch: s.branch, StateBranch: s.stateBranch, Path: path, Hosts: s.hosts,
 		Author: author(), Progress: progress, DockerHost: (&docker.Config{}).GetAddress(),

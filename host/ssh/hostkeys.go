@@ -34,18 +34,20 @@ type hostKeys struct {
 	db    *knownhosts.HostKeyDB
 	// trust accepts and remembers the key of an unknown host.
 	trust bool
+	// advice says how else a key is made known.
+	advice string
 }
 
 // openHostKeys reads the known hosts, unless a key is pinned.
 func openHostKeys(ctx context.Context, t *target, opts Options) (*hostKeys, error) {
-	k := &hostKeys{ctx: ctx, address: t.HostPort(), trust: opts.TrustOnFirstUse}
+	k := &hostKeys{ctx: ctx, address: t.HostPort(), trust: opts.TrustOnFirstUse, advice: opts.knownHostsAdvice()}
 	if t.HostKey != "" {
 		var err error
 		k.pin, err = parsePin(t.HostKey)
 		return k, err
 	}
 	if len(t.knownHosts) == 1 && t.knownHosts[0] == systemKnownHosts {
-		return nil, fmt.Errorf("%w: no known_hosts file is given, and there is no home directory: give one with --ssh-known-hosts, or hostKey in host.yaml", ErrHostKey)
+		return nil, fmt.Errorf("%w: no known_hosts file is given, and there is no home directory: give one with %s", ErrHostKey, opts.knownHostsFlag())
 	}
 	k.file = t.knownHosts[0]
 	for _, file := range t.knownHosts {
@@ -56,7 +58,7 @@ func openHostKeys(ctx context.Context, t *target, opts Options) (*hostKeys, erro
 		}
 	}
 	if len(k.files) == 0 && !k.trust {
-		return nil, fmt.Errorf("%w: there is no file %s: make it with %s, and compare the fingerprint with what the host's owner says; or write hostKey into host.yaml", ErrHostKey, k.file, k.scan())
+		return nil, fmt.Errorf("%w: there is no file %s: make it with %s, and compare the fingerprint with what the host's owner says; or %s", ErrHostKey, k.file, k.scan(), k.advice)
 	}
 	return k, k.read()
 }
@@ -126,7 +128,7 @@ func (k *hostKeys) explain(err error, key xssh.PublicKey) error {
 	case knownhosts.IsHostKeyChanged(err):
 		return fmt.Errorf("%w: %s shows %s, and %s has another key for it. %s", ErrHostKey, k.address, found, files, k.renew())
 	case knownhosts.IsHostUnknown(err):
-		return fmt.Errorf("%w: %s shows %s, and %s does not know the host. If the fingerprint is right: %s; or write it into host.yaml as hostKey", ErrHostKey, k.address, found, files, k.scan())
+		return fmt.Errorf("%w: %s shows %s, and %s does not know the host. If the fingerprint is right: %s; or %s", ErrHostKey, k.address, found, files, k.scan(), k.advice)
 	}
 	return fmt.Errorf("%w: %s shows %s: %w", ErrHostKey, k.address, found, err)
 }

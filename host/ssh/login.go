@@ -59,7 +59,7 @@ func newLogin(ctx context.Context, t *target, opts Options) (*login, error) {
 	case len(ring.locked) > 0:
 		return nil, fmt.Errorf("%w: the key in %s has a passphrase: add it to the SSH agent (ssh-add), or give a file with the passphrase (--ssh-key-passphrase-file)", ErrAuth, strings.Join(ring.locked, ", "))
 	}
-	return nil, fmt.Errorf("%w: there is no key to log in with: give a key file (--ssh-key), or add a key to the SSH agent (ssh-add)", ErrAuth)
+	return nil, fmt.Errorf("%w: there is no key to log in with: give a key file (%s), or add a key to the SSH agent (ssh-add)", ErrAuth, opts.keyAdvice())
 }
 
 // keyring is the keys to offer.

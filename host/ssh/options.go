@@ -27,4 +27,30 @@ type Options struct {
 	// DefaultUser is the login name where neither a [Config] nor ConfigFile says one;
 	// root by default.
 	DefaultUser string
+	// Git says that the host is one of a Git remote: errors name the settings for that.
+	Git bool
+}
+
+// knownHostsAdvice says how else the key of a host can be made known.
+func (o Options) knownHostsAdvice() string {
+	if o.Git {
+		return "give a file that knows it with --git-known-hosts"
+	}
+	return "write it into host.yaml as hostKey"
+}
+
+// keyAdvice says how a key to log in with is given.
+func (o Options) keyAdvice() string {
+	if o.Git {
+		return "--git-ssh-key"
+	}
+	return "--ssh-key"
+}
+
+// knownHostsFlag says how a file of known hosts is given, or done without.
+func (o Options) knownHostsFlag() string {
+	if o.Git {
+		return "--git-known-hosts"
+	}
+	return "--ssh-known-hosts, or hostKey in host.yaml"
 }
