@@ -51,6 +51,8 @@ var (
 	// gitsync, of the machine or of the server. Errors of other classes may be of this one
 	// too.
 	ErrSetup = errors.New("the settings do not fit")
+	// ErrBrokenRepo means that a directory of a commit is one that Git would not make.
+	ErrBrokenRepo = errors.New("the repo is broken")
 	// ErrLocked means that another process uses the store.
 	ErrLocked = errors.New("the data directory is in use")
 )
@@ -85,7 +87,7 @@ func (r *Remote) classify(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(err, ErrUnreachable), errors.Is(err, ErrAuth), errors.Is(err, ErrSetup):
 		return ours(err)
-	case errors.Is(err, ErrRaceLost), errors.Is(err, ErrTooLarge), errors.Is(err, ErrBroken), errors.As(err, &broken):
+	case errors.Is(err, ErrRaceLost), errors.Is(err, ErrTooLarge), errors.Is(err, ErrBroken), errors.Is(err, errPack), errors.As(err, &broken):
 		return err
 	case errors.Is(err, transport.ErrEmptyRemoteRepository):
 		return fmt.Errorf("%w: push a first commit with hosts/<host>/containers.yaml", ErrEmptyRemote)
@@ -131,4 +133,22 @@ func isNetwork(err error) bool {
 	}
 	var netErr net.Error
 	return errors.As(err, &netErr) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)
+}
+
+// Faulty says whether an error is about the commit that was asked for, and not about the way
+// to it: it cannot be read, it is too large, or what belongs to it does not come.
+func Faulty(err error) bool {
+	var broken *panics.Error
+	return errors.As(err, &broken) || Forever(err) || errors.Is(err, ErrBroken) || errors.Is(err, ErrObjectMissing) || errors.Is(err, errPack)
+}
+
+// Forever says whether an error is about what a commit is made of: it is the same the next
+// time, since a commit with its name has no other content.
+func Forever(err error) bool {
+	for _, target := range []error{ErrMalformed, ErrTooLarge, ErrBrokenRepo} {
+		if errors.Is(err, target) {
+			return true
+		}
+	}
+	return false
 }

@@ -208,9 +208,9 @@ func checkNames(tree *object.Tree) error {
 	for _, e := range tree.Entries {
 		switch {
 		case e.Name == "" || e.Name == "." || e.Name == ".." || strings.Contains(e.Name, "/"):
-			return operatorError{fmt.Errorf("the repo is broken: directory %s holds %q, which no file can be called: git fsck says more; push a commit without it", tree.Hash, short(e.Name))}
+			return operatorError{fmt.Errorf("%w: directory %s holds %q, which no file can be called: git fsck says more; push a commit without it", ErrBrokenRepo, tree.Hash, short(e.Name))}
 		case seen[e.Name]:
-			return operatorError{fmt.Errorf("the repo is broken: directory %s holds %q twice: git fsck says more; push a commit without it", tree.Hash, short(e.Name))}
+			return operatorError{fmt.Errorf("%w: directory %s holds %q twice: git fsck says more; push a commit without it", ErrBrokenRepo, tree.Hash, short(e.Name))}
 		}
 		seen[e.Name] = true
 	}

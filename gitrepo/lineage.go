@@ -50,7 +50,7 @@ type InspectOptions struct {
 // can leave them out. The store is not touched.
 //
 // Errors: those of [Remote.Refs]; [ErrTooLarge]; [ErrRaceLost] when the branch is not at
-// that tip any more; [ErrMalformed].
+// that tip any more; [ErrMalformed]; [ErrObjectMissing] when it does not come.
 func (s *Store) Inspect(ctx context.Context, tip Hash, opts InspectOptions) (*Lineage, error) {
 	ctx, cancel := context.WithTimeout(ctx, transferTimeout)
 	defer cancel()
@@ -67,7 +67,12 @@ func (s *Store) Inspect(ctx context.Context, tip Hash, opts InspectOptions) (*Li
 		opts.Known = ""
 		return s.Inspect(ctx, tip, opts)
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, plumbing.ErrObjectNotFound):
+		return nil, fmt.Errorf("%w: the remote did not send commit %s", ErrObjectMissing, tip.Short())
+	case errors.Is(err, ErrTooLarge):
+		return nil, err
+	case err != nil:
 		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
 	return l, nil

@@ -79,6 +79,9 @@ func readSigned(from storage.Storer, hash Hash) (*SignedCommit, error) {
 		return nil, fmt.Errorf("commit %s: %w", hash.Short(), err)
 	}
 	c.Payload, c.Armored = payload, armored
+	// What it says is what was signed, whoever else would read it in another way.
+	_, message, _ := bytes.Cut(payload, []byte("\n\n"))
+	c.Message = string(message)
 	wanted := []string{"tree " + string(c.Root)}
 	for _, p := range c.Parents {
 		wanted = append(wanted, "parent "+string(p))

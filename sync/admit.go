@@ -14,27 +14,64 @@ import (
 	"github.com/gitsync/gitsync/trust"
 )
 
+// said is what people said of a commit who may deploy.
+type said struct {
+	commit gitrepo.Hash
+	texts  []string
+}
+
 // admit says whether the tip of the branch may be deployed, before anything of it is
-// fetched into the store or parsed.
-func (c *cycle) admit(ctx context.Context, tip gitrepo.Hash) error {
+// fetched into the store or parsed. Without verification each one may.
+func (c *cycle) admit(ctx context.Context, tip gitrepo.Hash) (said, error) {
 	if c.opts.Verify == nil {
-		return nil
+		return said{}, nil
 	}
 	claimed, err := c.claimed(ctx)
 	if err != nil {
-		return err
+		return said{}, err
 	}
+	who, err := c.opts.Verify.Admit(ctx, c.source, tip, claimed)
+	if err != nil {
+		c.refuse(ctx, tip, who.String(), err)
+		return said{}, err
+	}
+	zerolog.Ctx(ctx).Info().Str("commit", tip.Short()).Str("signer", who.String()).Msg("the commit is signed")
+	return said{tip, who.Said}, nil
+}
+
+// refuse remembers that the tip of the branch is not deployed, if that is what the error
+// says, and says it once.
+func (c *cycle) refuse(ctx context.Context, tip gitrepo.Hash, signer string, err error) {
 	before := c.refused
 	c.refused = nil
-	who, err := c.opts.Verify.Admit(ctx, c.source, tip, claimed)
-	log := zerolog.Ctx(ctx)
-	if errors.As(err, &c.refused) && (before == nil || before.Commit.Hash != tip) {
-		log.Error().Str("commit", tip.Short()).Str("signer", who.String()).Str("reaction", string(React(err))).Err(err).Msg("the commit is refused")
+	if !errors.As(err, &c.refused) || before != nil && before.Commit.Hash == tip {
+		return
 	}
-	if err == nil {
-		log.Info().Str("commit", tip.Short()).Str("signer", who.String()).Msg("the commit is signed")
+	zerolog.Ctx(ctx).Error().Str("commit", tip.Short()).Str("signer", signer).Str("reaction", string(React(err))).Err(err).Msg("the commit is refused")
+}
+
+// take fetches a commit that was admitted, and remembers that it was accepted. One that
+// cannot be read is refused as one that nobody signed is.
+func (c *cycle) take(ctx context.Context, tip gitrepo.Hash, words said) error {
+	commit, err := c.source.Fetch(ctx, tip)
+	if err != nil {
+		if gitrepo.Faulty(err) {
+			err = trust.Refuse(tip, err)
+		}
+		c.refuse(ctx, tip, "", err)
+		return err
 	}
-	return err
+	if c.opts.Verify != nil {
+		if err := c.opts.Verify.Accept(tip); err != nil {
+			return err
+		}
+	}
+	c.result.Moved = c.commit == nil || c.commit.Hash != tip
+	c.refused, c.commit, c.said = nil, commit, words
+	if c.opts.Verify != nil && allowPrune.MatchString(commit.Message) && !slices.ContainsFunc(words.texts, allowPrune.MatchString) {
+		zerolog.Ctx(ctx).Warn().Str("commit", tip.Short()).Msg("the message says prune: allow, but nobody who may deploy has signed it: it does not count; write it into the message of a signed commit")
+	}
+	return nil
 }
 
 // claimed returns the commits that the state branch says are deployed, the newest first,
@@ -69,17 +106,27 @@ func (c *cycle) claimed(ctx context.Context) ([]gitrepo.Hash, error) {
 	return claimed, nil
 }
 
+// tipError is why the tip of the branch is not deployed: the references, and what is known
+// of the hosts, were read before.
+type tipError struct{ error }
+
+// Unwrap returns why.
+func (e *tipError) Unwrap() error { return e.error }
+
 // kept returns the commit that was accepted last, when the one that is there now is
-// refused, nobody can say who may sign, or there is no room on the disk: what it deployed is kept running.
+// refused, does not come, nobody can say who may sign, or has no room on the
+// disk: what it deployed is kept running.
 func (c *cycle) kept(err error) *gitrepo.Commit {
-	var refusal *trust.Refusal
-	full := errors.Is(err, disk.ErrUnwritable)
-	if !errors.As(err, &refusal) && !errors.Is(err, trust.ErrKeys) && !full {
+	var tip *tipError
+	if !errors.As(err, &tip) && !errors.Is(err, disk.ErrUnwritable) {
 		return nil
 	}
 	commit := c.source.Kept()
-	if commit == nil || commit.Hash != c.opts.Memory.Accepted() && (!full || c.opts.Verify != nil) {
+	if commit == nil || c.opts.Verify != nil && commit.Hash != c.opts.Memory.Accepted() {
 		return nil
+	}
+	if c.opts.Verify != nil {
+		c.said = said{commit.Hash, c.opts.Verify.Said(c.source, commit.Hash)}
 	}
 	return commit
 }

@@ -92,6 +92,11 @@ func (c *cycle) fetchBranches(ctx context.Context) error {
 		return nil
 	}
 	if err := c.fetchSource(ctx, refs); err != nil {
+		var tip *tipError
+		if stateErr != nil && errors.As(err, &tip) {
+			// Nothing is repaired while nobody knows what is suspended.
+			err = tip.error
+		}
 		return errors.Join(err, stateErr)
 	}
 	if stateErr != nil {
@@ -110,14 +115,16 @@ func (c *cycle) fetchSource(ctx context.Context, refs gitrepo.Refs) error {
 		c.refused = nil
 		return nil
 	}
-	if err := c.admit(ctx, tip); err != nil {
-		return err
+	if r := c.refused; r != nil && r.Commit.Hash == tip && gitrepo.Forever(r) {
+		// It has not changed: it is not downloaded again.
+		return &tipError{r}
 	}
-	commit, err := c.source.Fetch(ctx, tip)
+	words, err := c.admit(ctx, tip)
+	if err == nil {
+		err = c.take(ctx, tip, words)
+	}
 	if err != nil {
-		return err
+		return &tipError{err}
 	}
-	c.result.Moved = c.commit == nil || c.commit.Hash != tip
-	c.commit = commit
 	return nil
 }

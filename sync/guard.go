@@ -15,10 +15,24 @@ var allowPrune = regexp.MustCompile(`(?im)^\s*prune:\s*allow\s*$`)
 // pruneLimit is the fraction of a host's containers that may be removed in this
 // cycle; 0 means no limit.
 func (c *cycle) pruneLimit() float64 {
-	if c.opts.AllowPrune || c.result.Commit != nil && allowPrune.MatchString(c.result.Commit.Message) {
+	if c.opts.AllowPrune || c.saysPrune() {
 		return 0
 	}
 	return c.settings.PruneLimit
+}
+
+// saysPrune says whether the commit allows that many containers are removed. Where commits
+// are verified, only what somebody signed who may counts: not the message of a merge that the
+// forge made.
+func (c *cycle) saysPrune() bool {
+	commit := c.result.Commit
+	switch {
+	case commit == nil:
+		return false
+	case c.opts.Verify == nil:
+		return allowPrune.MatchString(commit.Message)
+	}
+	return c.said.commit == commit.Hash && slices.ContainsFunc(c.said.texts, allowPrune.MatchString)
 }
 
 // heldBefore is what was deployed before the first commit whose removals were held back.

@@ -37,6 +37,8 @@ type Syncer struct {
 	commit *gitrepo.Commit
 	// refused is the tip of the branch when that is not deployed.
 	refused *trust.Refusal
+	// said is what people said of the commit who may deploy, with verification.
+	said said
 	// warned is what was warned of last.
 	warned string
 	// rollout is where the last one stood.

@@ -2,7 +2,6 @@ package sync
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -134,7 +133,7 @@ func (c *cycle) builtOn(ctx context.Context, tip, commit gitrepo.Hash) (bool, er
 	}
 	lineage, err := c.source.Inspect(ctx, tip, gitrepo.InspectOptions{Known: commit})
 	switch {
-	case errors.Is(err, gitrepo.ErrTooLarge), errors.Is(err, gitrepo.ErrMalformed):
+	case gitrepo.Faulty(err):
 	case err != nil:
 		return false, err
 	default:

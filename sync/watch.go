@@ -40,6 +40,9 @@ func (c *cycle) watch(ctx context.Context) {
 		if err != nil {
 			continue
 		}
+		if c.opts.Verify != nil && c.opts.Verify.Accept(tip) != nil {
+			continue
+		}
 		seen = tip
 		c.supersede(ctx, hashedTree{commit.Tree()}, commit.Hash.Short())
 	}

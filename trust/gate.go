@@ -70,6 +70,8 @@ type Gate struct {
 	seen *gitrepo.Lineage
 	// from is what its ancestors were fetched up to.
 	from gitrepo.Hash
+	// bad is a commit that cannot be read.
+	bad *Refusal
 }
 
 // Refusal is why a commit is not deployed.
@@ -89,28 +91,54 @@ func (r *Refusal) Unwrap() error { return r.Err }
 
 // Admit looks at the tip of a branch, and returns who answers for it. claimed are commits
 // that the state branch says are deployed: they count where this gitsync remembers none.
+// Whoever has fetched the commit calls [Gate.Accept] before anything of it is deployed.
 //
-// Errors: [*Refusal]; those of [gitrepo.Store.Inspect]; [ErrKeys].
-func (g *Gate) Admit(ctx context.Context, store *gitrepo.Store, tip gitrepo.Hash, claimed []gitrepo.Hash) (signature.Signer, error) {
+// Errors: [*Refusal], for whatever is wrong with the commit; those of
+// [gitrepo.Store.Inspect] that say nothing about it; [ErrKeys].
+func (g *Gate) Admit(ctx context.Context, store *gitrepo.Store, tip gitrepo.Hash, claimed []gitrepo.Hash) (Admission, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	keys, err := g.Keys()
 	if err != nil {
-		return signature.Signer{}, fmt.Errorf("%w: %w", ErrKeys, err)
+		return Admission{}, fmt.Errorf("%w: %w", ErrKeys, err)
+	}
+	if g.bad != nil && g.bad.Commit.Hash == tip {
+		return Admission{}, g.bad
 	}
 	accepted := g.Memory.Accepted()
 	lineage, err := g.lineage(ctx, store, tip, accepted)
 	if err != nil {
-		return signature.Signer{}, err
+		return Admission{}, g.refuseUnread(tip, err)
 	}
 	who, err := g.signer(keys, lineage, tip == accepted)
 	if err != nil {
 		return who, &Refusal{lineage.Tip.Commit, fmt.Errorf("%w: %w: %s", ErrRefused, err, g.advice())}
 	}
 	if err := g.checkRewind(ctx, store, lineage, accepted, claimed); err != nil {
-		return who, err
+		return who, g.refuseUnread(tip, err)
 	}
-	return who, g.Memory.Accept(tip, g.Now())
+	return who, nil
+}
+
+// Accept remembers a commit that was admitted and fetched.
+func (g *Gate) Accept(tip gitrepo.Hash) error { return g.Memory.Accept(tip, g.Now()) }
+
+// refuseUnread refuses a commit that cannot be read as a commit, or not within bounds. That
+// stays so, so it is not fetched again; a connection that fails is not the commit's fault.
+func (g *Gate) refuseUnread(tip gitrepo.Hash, err error) error {
+	if !gitrepo.Faulty(err) {
+		return err
+	}
+	refusal := Refuse(tip, err)
+	if gitrepo.Forever(err) {
+		g.bad = refusal
+	}
+	return refusal
+}
+
+// Refuse refuses a commit for what is wrong with it.
+func Refuse(tip gitrepo.Hash, err error) *Refusal {
+	return &Refusal{gitrepo.Commit{Hash: tip}, fmt.Errorf("%w: %w: nothing is changed: push a commit without that", ErrRefused, err)}
 }
 
 // lineage fetches the tip, and its ancestors up to what was accepted.
@@ -132,23 +160,25 @@ func (g *Gate) lineage(ctx context.Context, store *gitrepo.Store, tip, from gitr
 
 // signer says who answers for the tip: who signed it, or a tag of it, or the forge that
 // merged what somebody signed.
-func (g *Gate) signer(keys Keys, lineage *gitrepo.Lineage, known bool) (signature.Signer, error) {
-	who, err := keys.Rules.Verify(g.claim(lineage.Tip.Signed, known))
+func (g *Gate) signer(keys Keys, lineage *gitrepo.Lineage, known bool) (Admission, error) {
+	tip := lineage.Tip
+	who, err := keys.Rules.Verify(g.claim(tip.Signed, known))
 	if err == nil {
-		return who, nil
+		return Admission{who, []string{tip.Message}}, nil
 	}
 	reasons := []error{err}
 	for _, tag := range lineage.Tags {
 		tagger, err := keys.Rules.Verify(g.claim(tag.Signed, known))
 		if err == nil {
-			return tagger, nil
+			// The tag's signature covers the name of the commit, and so its message.
+			return Admission{tagger, []string{tip.Message}}, nil
 		}
 		reasons = append(reasons, fmt.Errorf("tag %s: %w", tag.Name, err))
 	}
 	if keys.Forge != nil {
 		forge, err := g.forge(keys, lineage, known)
 		if err == nil {
-			return forge, nil
+			return Admission{forge, g.said(keys, lineage, known)}, nil
 		}
 		if !errors.Is(err, errNoForge) {
 			reasons = append(reasons, err)
@@ -158,7 +188,7 @@ func (g *Gate) signer(keys Keys, lineage *gitrepo.Lineage, known bool) (signatur
 	for _, r := range reasons {
 		texts = append(texts, r.Error())
 	}
-	return who, fmt.Errorf("%w%s", reasons[0], strings.Join(append([]string{""}, texts[1:]...), "; "))
+	return Admission{Signer: who}, fmt.Errorf("%w%s", reasons[0], strings.Join(append([]string{""}, texts[1:]...), "; "))
 }
 
 func (g *Gate) claim(s gitrepo.Signed, known bool) signature.Claim {

@@ -70,7 +70,7 @@ func (s *Seal) Judge(ctx context.Context, store *gitrepo.Store, memory *Memory, 
 	}
 	last := memory.Tip(branch)
 	lineage, err := store.Inspect(ctx, tip, gitrepo.InspectOptions{Known: last.Commit, Depth: sealDepth})
-	if errors.Is(err, gitrepo.ErrMalformed) || errors.Is(err, gitrepo.ErrTooLarge) {
+	if gitrepo.Faulty(err) {
 		v.Err = fmt.Errorf("%w: %w", ErrUnsealed, err)
 		return v, nil
 	}

@@ -1,0 +1,89 @@
+package trust_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gitsync/gitsync/gitrepo"
+	"github.com/gitsync/gitsync/internal/gittest"
+	"github.com/gitsync/gitsync/trust"
+)
+
+// say commits with a message, signed by alice when that is said.
+func (w *world) say(branch, message string, signed bool) {
+	w.t.Helper()
+	w.repo.Commit(branch, map[string]string{"a": message}, message)
+	if signed {
+		w.repo.Sign(branch, w.alice, then)
+	}
+}
+
+// mergeSaying merges topic into main as a forge does, with a message.
+func (w *world) mergeSaying(message string) {
+	w.t.Helper()
+	hash := w.repo.Git("commit-tree", "-p", w.repo.Hash("main"), "-p", w.repo.Hash("topic"), "-m", message, "topic^{tree}")
+	w.repo.ResetBranch("main", strings.TrimSpace(hash))
+	w.repo.Sign("main", w.forge, then)
+}
+
+func TestOnlyWhatPeopleSignedIsSaid(t *testing.T) {
+	const magic = "prune: allow"
+	for name, test := range map[string]struct {
+		push func(w *world)
+		said bool
+	}{
+		"a signed commit":       {func(w *world) { w.say("main", magic, true) }, true},
+		"one below it":          {func(w *world) { w.say("main", magic, true); w.say("main", "2", true) }, false},
+		"the forge":             {func(w *world) { w.say("topic", "2", true); w.mergeSaying(magic) }, false},
+		"the merged commit":     {func(w *world) { w.say("topic", magic, true); w.mergeSaying("Merge") }, true},
+		"one below the merged":  {func(w *world) { w.say("topic", magic, true); w.say("topic", "3", true); w.mergeSaying("Merge") }, true},
+		"an unsigned one below": {func(w *world) { w.say("topic", magic, false); w.say("topic", "3", true); w.mergeSaying("Merge") }, false},
+		"another's one below": {func(w *world) {
+			w.say("topic", magic, false)
+			w.repo.Sign("topic", gittest.NewSSHKey(w.t), then)
+			w.say("topic", "3", true)
+			w.mergeSaying("Merge")
+		}, false},
+		"what was there before": {func(w *world) { w.say("topic", "2", true); w.mergeSaying("Merge " + magic) }, false},
+		"a tagged commit's text": {func(w *world) {
+			w.say("main", magic, false)
+			w.repo.SignTag("v1", "main", w.alice, then)
+			w.gate.Tags = "v*"
+		}, true},
+	} {
+		for _, memory := range []bool{true, false} {
+			t.Run(name, func(t *testing.T) {
+				w := newWorld(t)
+				w.gate.Merges = trust.ExactMerges
+				// What was said of an earlier deployment does not count again.
+				w.say("main", "0\n\n"+magic, true)
+				w.say("main", "1", true)
+				if memory {
+					w.admit(nil)
+				}
+				w.repo.ResetBranch("topic", w.repo.Hash("main"))
+				test.push(w)
+				who, err := w.gate.Admit(t.Context(), w.store, gitrepo.Hash(w.repo.Hash("main")), nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if said := slices.ContainsFunc(who.Said, func(text string) bool { return strings.Contains(text, magic) }); said != test.said {
+					t.Errorf("said is %q", who.Said)
+				}
+			})
+		}
+	}
+}
+
+// The state branch names commits after the loss of the data directory: what cannot be looked
+// up refuses the tip, and does not end the process.
+func TestATipThatCannotBeReadIsRefusedOnce(t *testing.T) {
+	w := newWorld(t)
+	w.repo.Commit("main", map[string]string{"a": "1"}, strings.Repeat("x", 5<<20))
+	w.repo.Sign("main", w.alice, then)
+	w.admit(trust.ErrRefused)
+	w.admit(gitrepo.ErrTooLarge)
+	w.signed("main", "2")
+	w.admit(nil)
+}
