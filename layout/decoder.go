@@ -9,6 +9,8 @@ import (
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/gitsync/gitsync/internal/spelling"
 )
 
 // decoder walks the nodes of one YAML file and collects mistakes. Its accessors
@@ -260,6 +262,9 @@ func quoted(s string) string {
 	s = userInURL.ReplaceAllString(s, "://***@")
 	if utf8.RuneCountInString(s) > limit {
 		s = string([]rune(s)[:limit]) + "…"
+	}
+	if spelling.Deceives(s) {
+		return strconv.QuoteToASCII(s)
 	}
 	return strconv.Quote(s)
 }

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/gitsync/gitsync/internal/spelling"
 )
 
 // hostEntries returns the entries of hosts/ that are hosts, or should be, sorted
@@ -84,6 +86,9 @@ func entryMistake(e fs.DirEntry) *Mistake {
 // printable returns a path as it is, or quoted when a terminal would not show it
 // so.
 func printable(p string) string {
+	if spelling.Deceives(p) {
+		return strconv.QuoteToASCII(p)
+	}
 	if q := strconv.Quote(p); q != `"`+p+`"` {
 		return q
 	}

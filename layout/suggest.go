@@ -1,6 +1,9 @@
 package layout
 
 import (
+	"fmt"
+	"strconv"
+
 	"github.com/gitsync/gitsync/internal/spelling"
 )
 
@@ -37,7 +40,11 @@ func (g *guess) hint(otherwise string) string {
 	if *g.found == "" {
 		return otherwise
 	}
-	return g.say(*g.found)
+	hint := g.say(*g.found)
+	if spelling.Alike(g.word, *g.found) {
+		hint += fmt.Sprintf(" They look alike: %s is written, and there is %s", strconv.QuoteToASCII(g.word), strconv.QuoteToASCII(*g.found))
+	}
+	return hint
 }
 
 // guess returns the search for one of the names.

@@ -19,6 +19,9 @@ func Nearest(word string, known []string) string {
 	}
 	best := ""
 	for _, k := range known {
+		if max(len(k), len(word)) <= 4*longest && Alike(word, k) {
+			return k
+		}
 		// The word is too long, or too short, whatever its letters are.
 		if len(k)-most > 2*longest {
 			continue
