@@ -1,8 +1,3 @@
-// Package spelling finds the word that somebody meant.
-//
-// It is for "did you mean" beside an unknown key: it knows nothing of what the words are.
-// Its work grows with the number of known words; who has many of them says how many
-// comparisons are worth a hint.
 package spelling
 
 import "strings"
