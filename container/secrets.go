@@ -23,7 +23,9 @@ type Secrets interface {
 	Version(name string) string
 	// Open returns values by their names. Its error names those that cannot be opened.
 	Open(ctx context.Context, names []string) (map[string]string, error)
-	// Redact returns a text without any value that was opened.
+	// Redact returns a text without any value that was opened. One that has a method
+	// RedactCut of the same kind is asked by that where a text was cut: it may begin or end
+	// in the middle of a value.
 	Redact(text string) string
 }
 
@@ -201,13 +203,22 @@ func (m *machine) redactReport(r Report) Report {
 	}
 	r.HealthLog = slices.Clone(r.HealthLog)
 	for i := range r.HealthLog {
-		r.HealthLog[i].Output = m.secrets.Redact(r.HealthLog[i].Output)
+		r.HealthLog[i].Output = m.redactCut(r.HealthLog[i].Output)
 	}
 	// A secret of several lines is one text.
 	if len(r.LastLines) > 0 {
-		r.LastLines = strings.Split(m.secrets.Redact(strings.Join(r.LastLines, "\n")), "\n")
+		r.LastLines = strings.Split(m.redactCut(strings.Join(r.LastLines, "\n")), "\n")
 	}
 	return r
+}
+
+// redactCut takes secrets out of a text that somebody cut: runtimes keep and return no more
+// than so much of what a container said.
+func (m *machine) redactCut(text string) string {
+	if secrets, ok := m.secrets.(interface{ RedactCut(text string) string }); ok {
+		return secrets.RedactCut(text)
+	}
+	return m.secrets.Redact(text)
 }
 
 // seal puts the references back in the place of the values that a look found, so that

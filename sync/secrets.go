@@ -175,6 +175,15 @@ func (s *hostSecrets) Redact(text string) string {
 	return s.opener.Redact(text)
 }
 
+// RedactCut is Redact for a text that may begin or end in the middle of a secret, where the
+// opener knows that.
+func (s *hostSecrets) RedactCut(text string) string {
+	if opener, ok := s.opener.(interface{ RedactCut(text string) string }); ok {
+		return opener.RedactCut(text)
+	}
+	return s.Redact(text)
+}
+
 // toRecord returns what is recorded of the secrets: those that were opened with their
 // MACs.
 func (s *hostSecrets) toRecord() map[string]state.Secret {

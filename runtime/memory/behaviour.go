@@ -48,12 +48,16 @@ func (c *record) start(b Behaviour) {
 	}
 }
 
+// maxLogs bounds what Logs returns, as an engine's does.
+const maxLogs = 64 << 10
+
 // Logs implements runtime.LogReader.
 func (r *Runtime) Logs(ctx context.Context, id string, lines int) (string, error) {
 	text := ""
 	err := r.on(ctx, id, func(d *worldData, c *record) error {
 		all := strings.SplitAfter(d.Behaviours[c.Config.Image].Logs, "\n")
 		text = strings.Join(all[max(0, len(all)-lines):], "")
+		text = text[max(0, len(text)-maxLogs):]
 		return nil
 	})
 	return text, err

@@ -9,6 +9,8 @@ import (
 	stdsync "sync"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/gitsync/gitsync/secret"
 )
 
@@ -37,6 +39,8 @@ type Opener struct {
 	mu stdsync.Mutex
 	// external are values that were read a short while ago.
 	external map[string]externalValue
+	// warned are the secrets of which was said that they are not searched for.
+	warned map[string]bool
 }
 
 type externalValue struct {
@@ -58,7 +62,7 @@ func New(opts Options) (*Opener, error) {
 			return nil, fmt.Errorf("%q is no kind of key: there are %s", kind, strings.Join(AllKinds, ", "))
 		}
 	}
-	return &Opener{opts: opts, external: map[string]externalValue{}}, nil
+	return &Opener{opts: opts, external: map[string]externalValue{}, warned: map[string]bool{}}, nil
 }
 
 // External returns the names of the external secrets that a host may use.
@@ -67,9 +71,14 @@ func (o *Opener) External(host string) []string { return o.opts.External.For(hos
 // Redact returns the text without any secret that was opened.
 func (o *Opener) Redact(text string) string { return o.opts.Redactor.Redact(text) }
 
+// RedactCut is Redact for a text that may begin or end in the middle of a secret.
+func (o *Opener) RedactCut(text string) string { return o.opts.Redactor.RedactCut(text) }
+
 // Open returns the values of secrets of a host, by their names. The error says all that
-// is wrong, and holds no value.
+// is wrong, and holds no value. Of a secret that is not searched for in texts the log of the
+// context says so, once.
 func (o *Opener) Open(ctx context.Context, host string, sealed *secret.Sealed, names []string) (map[string]string, error) {
+	o.opts.Redactor.Except(host)
 	values := map[string]string{}
 	byFile := map[string][]string{}
 	var problems []string
@@ -109,7 +118,27 @@ func (o *Opener) Open(ctx context.Context, host string, sealed *secret.Sealed, n
 	if len(problems) > 0 {
 		return nil, &openError{o.Redact("open secrets: " + strings.Join(problems, "; "))}
 	}
+	o.warn(ctx, host, values)
 	return values, nil
+}
+
+// warn says of which secrets the values are not searched for in texts. Why is not said: it
+// would tell what they may be.
+func (o *Opener) warn(ctx context.Context, host string, values map[string]string) {
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		if o.opts.Redactor.Searches(values[name]) {
+			continue
+		}
+		key := host + " " + name
+		o.mu.Lock()
+		known := o.warned[key]
+		o.warned[key] = true
+		o.mu.Unlock()
+		if !known {
+			zerolog.Ctx(ctx).Warn().Str("host", host).Str("secret", name).
+				Msg("secrets: the value of this one cannot be told from other text, and is not taken out of logs and errors: choose a longer, random one")
+		}
+	}
 }
 
 // openError is a text from which all secrets are gone; what it was made of is not kept.

@@ -1,6 +1,7 @@
 package unlock_test
 
 import (
+	"bytes"
 	"context"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"github.com/getsops/sops/v3/hcvault"
 	"github.com/getsops/sops/v3/keys"
 	"github.com/getsops/sops/v3/kms"
+	"github.com/rs/zerolog"
 
 	"github.com/gitsync/gitsync/internal/secrettest"
 	"github.com/gitsync/gitsync/secret"
@@ -245,6 +247,34 @@ func TestEverythingThatIsOpenedIsRedacted(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := redactor.Redact("abcdef and hunter2-hunter2"); got != "[secret] and [secret]" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestASecretThatIsNotSearchedForIsNamedOnceAndNothingOfItIsSaid(t *testing.T) {
+	var log bytes.Buffer
+	ctx := zerolog.New(&log).WithContext(t.Context())
+	t.Setenv("GITSYNC_TEST_WORD", "postgres")
+	t.Setenv("GITSYNC_TEST_HOST", "web-server-1")
+	t.Setenv("GITSYNC_TEST_GOOD", "hunter2-hunter2")
+	o := opener(t, unlock.Options{External: secret.External{"word": {Env: "GITSYNC_TEST_WORD"}, "name": {Env: "GITSYNC_TEST_HOST"}, "good": {Env: "GITSYNC_TEST_GOOD"}}})
+	for range 3 {
+		if _, err := o.Open(ctx, "web-server-1", nil, []string{"word", "name", "good"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lines := strings.Split(strings.TrimSpace(log.String()), "\n")
+	if len(lines) != 2 || !strings.Contains(lines[0], `"secret":"name"`) || !strings.Contains(lines[1], `"secret":"word"`) || strings.Contains(log.String(), "postgres") {
+		t.Errorf("got the log %s, want one line for name and one for word", log.String())
+	}
+	var messages []string
+	for _, line := range lines {
+		messages = append(messages, line[strings.Index(line, `"message"`):])
+	}
+	if messages[0] != messages[len(messages)-1] {
+		t.Errorf("the warnings say which rule each of them met: %v", messages)
+	}
+	if got := o.Redact("web-server-1: postgres and hunter2-hunter2"); got != "web-server-1: postgres and [secret]" {
 		t.Errorf("got %q", got)
 	}
 }
