@@ -54,7 +54,7 @@ const maxLogs = 64 << 10
 // Logs implements runtime.LogReader.
 func (r *Runtime) Logs(ctx context.Context, id string, lines int) (string, error) {
 	text := ""
-	err := r.on(ctx, id, func(d *worldData, c *record) error {
+	err := r.look(ctx, id, func(d *worldData, c *record) error {
 		all := strings.SplitAfter(d.Behaviours[c.Config.Image].Logs, "\n")
 		text = strings.Join(all[max(0, len(all)-lines):], "")
 		text = text[max(0, len(text)-maxLogs):]
@@ -66,7 +66,7 @@ func (r *Runtime) Logs(ctx context.Context, id string, lines int) (string, error
 // Inspect implements runtime.Inspector.
 func (r *Runtime) Inspect(ctx context.Context, id string) (types.ContainerDetails, error) {
 	var details types.ContainerDetails
-	err := r.on(ctx, id, func(d *worldData, c *record) error {
+	err := r.look(ctx, id, func(d *worldData, c *record) error {
 		details = types.ContainerDetails{
 			ContainerStatus: types.ContainerStatus{ID: c.ID, Status: c.Status, ImageID: c.imageID()}, ExitCode: c.ExitCode, Restarts: c.Restarts,
 			AnonymousVolumes: map[string]string{},
@@ -115,7 +115,7 @@ func (r *Runtime) Signal(ctx context.Context, id, signal string) error {
 // Signals returns the signals that the container with this name was sent.
 func (w *World) Signals(name string) []string {
 	var signals []string
-	w.must(func(d *worldData) {
+	w.see(func(d *worldData) {
 		if c := d.byName(name); c != nil {
 			signals = append(signals, c.Signals...)
 		}
@@ -126,7 +126,7 @@ func (w *World) Signals(name string) []string {
 // Started returns when the container with this name was last started.
 func (w *World) Started(name string) time.Time {
 	var at time.Time
-	w.must(func(d *worldData) {
+	w.see(func(d *worldData) {
 		if c := d.byName(name); c != nil {
 			at = time.Unix(0, c.Started)
 		}

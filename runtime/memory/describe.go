@@ -13,7 +13,7 @@ import (
 // Describe implements runtime.Describer. What an image would fill in is nothing here.
 func (r *Runtime) Describe(ctx context.Context, id string) (types.ContainerFacts, error) {
 	var facts types.ContainerFacts
-	err := r.on(ctx, id, func(d *worldData, c *record) error {
+	err := r.look(ctx, id, func(d *worldData, c *record) error {
 		facts = types.ContainerFacts{
 			ContainerStatus: types.ContainerStatus{ID: c.ID, Status: c.Status, ImageID: c.imageID()}, Name: c.Name, Config: c.Config,
 			Defaults: &types.ContainerConfig{Labels: d.Behaviours[c.Config.Image].Labels}, Networks: map[string]types.NetworkFacts{}, Other: map[string]string{},

@@ -97,7 +97,7 @@ func account(name string) (string, error) {
 // Read implements runtime.Runtime.
 func (r *Runtime) Read(ctx context.Context, id string, paths []string) ([]*types.File, error) {
 	var files []*types.File
-	err := r.on(ctx, id, func(d *worldData, c *record) error {
+	err := r.look(ctx, id, func(d *worldData, c *record) error {
 		for _, p := range paths {
 			where, inside := d.resolve(c, p)
 			switch f := where[inside]; {
@@ -135,7 +135,7 @@ func accountsFile(c *record, p string) *types.File {
 // Stat implements runtime.Runtime.
 func (r *Runtime) Stat(ctx context.Context, id string, paths []string) (map[string]os.FileMode, error) {
 	modes := map[string]os.FileMode{}
-	err := r.on(ctx, id, func(d *worldData, c *record) error {
+	err := r.look(ctx, id, func(d *worldData, c *record) error {
 		for _, p := range paths {
 			where, inside := d.resolve(c, p)
 			f := where[inside]

@@ -11,7 +11,7 @@ import (
 // HostMounts implements runtime.MountLister.
 func (r *Runtime) HostMounts(ctx context.Context) ([]types.HostMount, error) {
 	var mounts []types.HostMount
-	err := r.update(ctx, func(d *worldData) error {
+	err := r.view(ctx, func(d *worldData) error {
 		for _, c := range d.Containers {
 			for _, m := range c.Config.Mounts {
 				if c.up() && m.Kind() == types.MountBind {

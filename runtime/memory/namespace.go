@@ -70,6 +70,6 @@ func (d *worldData) users(volume string) []string {
 // Users returns the names of the containers that run and use a volume, sorted.
 func (w *World) Users(volume string) []string {
 	var names []string
-	w.must(func(d *worldData) { names = d.users(volume) })
+	w.see(func(d *worldData) { names = d.users(volume) })
 	return names
 }

@@ -47,6 +47,25 @@ func (r *Runtime) update(ctx context.Context, action func(*worldData) error) err
 	return r.world.update(action)
 }
 
+// view runs an action that changes nothing, unless the context is over.
+func (r *Runtime) view(ctx context.Context, action func(*worldData) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return r.world.view(action)
+}
+
+// look runs an action on one container that changes nothing.
+func (r *Runtime) look(ctx context.Context, id string, action func(*worldData, *record) error) error {
+	return r.view(ctx, func(d *worldData) error {
+		c, ok := d.Containers[id]
+		if !ok {
+			return runtime.ErrNotFound
+		}
+		return action(d, c)
+	})
+}
+
 // on runs an action on one container.
 func (r *Runtime) on(ctx context.Context, id string, action func(*worldData, *record) error) error {
 	return r.update(ctx, func(d *worldData) error {
@@ -202,7 +221,7 @@ func conflict(a, b []types.PortMap) bool {
 // Status implements runtime.Runtime.
 func (r *Runtime) Status(ctx context.Context, id string) (types.ContainerStatus, error) {
 	var status types.ContainerStatus
-	err := r.update(ctx, func(d *worldData) error {
+	err := r.view(ctx, func(d *worldData) error {
 		if c, ok := d.Containers[id]; ok {
 			status = types.ContainerStatus{ID: id, Status: c.Status}
 		}
@@ -227,7 +246,7 @@ func (r *Runtime) Stop(ctx context.Context, id string) error {
 // List implements runtime.Lister.
 func (r *Runtime) List(ctx context.Context, labels map[string]string) ([]types.ContainerSummary, error) {
 	var rows []types.ContainerSummary
-	err := r.update(ctx, func(d *worldData) error {
+	err := r.view(ctx, func(d *worldData) error {
 		for _, c := range d.Containers {
 			if c.carries(labels) {
 				rows = append(rows, d.summary(c))
@@ -242,7 +261,7 @@ func (r *Runtime) List(ctx context.Context, labels map[string]string) ([]types.C
 // Find implements runtime.Finder.
 func (r *Runtime) Find(ctx context.Context, name string) (types.ContainerSummary, error) {
 	var row types.ContainerSummary
-	err := r.update(ctx, func(d *worldData) error {
+	err := r.view(ctx, func(d *worldData) error {
 		c := d.byName(name)
 		if c == nil {
 			return fmt.Errorf("container %s: %w", name, runtime.ErrNotFound)
@@ -271,7 +290,7 @@ func (r *Runtime) Rename(ctx context.Context, id, name string) error {
 // HasImage implements runtime.Puller.
 func (r *Runtime) HasImage(ctx context.Context, image string) (bool, error) {
 	has := false
-	err := r.update(ctx, func(d *worldData) error {
+	err := r.view(ctx, func(d *worldData) error {
 		has = d.Images[image]
 		return nil
 	})

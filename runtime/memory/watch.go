@@ -18,7 +18,8 @@ const filePause = 100 * time.Millisecond
 // Watch implements runtime.Watcher, by comparing what is there with what was. Nothing is
 // remembered from before the call.
 func (r *Runtime) Watch(ctx context.Context, _ time.Time, ready func(), seen func(runtime.Event)) error {
-	before, changed, err := r.world.snapshot()
+	version := 0
+	before, changed, err := r.world.snapshot(&version)
 	if err != nil {
 		return err
 	}
@@ -28,8 +29,11 @@ func (r *Runtime) Watch(ctx context.Context, _ time.Time, ready func(), seen fun
 			return err
 		}
 		var now map[string]seenContainer
-		if now, changed, err = r.world.snapshot(); err != nil {
+		if now, changed, err = r.world.snapshot(&version); err != nil {
 			return err
+		}
+		if now == nil {
+			continue
 		}
 		for _, e := range differences(before, now) {
 			seen(e)
@@ -63,13 +67,16 @@ type seenContainer struct {
 	config       types.ContainerConfig
 }
 
-// snapshot returns what is there, and what is closed at the next call to the world; that
-// is nil for a world in a file.
-func (w *World) snapshot() (map[string]seenContainer, <-chan struct{}, error) {
+// snapshot returns what is there, and what is closed at the next change of the world; that
+// is nil for a world in a file. Of such a one it returns nothing while the version is that of
+// the last time.
+func (w *World) snapshot(version *int) (map[string]seenContainer, <-chan struct{}, error) {
 	if w.file != "" {
 		var seen map[string]seenContainer
-		err := w.update(func(d *worldData) error {
-			seen = d.seen()
+		err := w.view(func(d *worldData) error {
+			if *version != w.stored.version {
+				seen, *version = d.seen(), w.stored.version
+			}
 			return nil
 		})
 		return seen, nil, err

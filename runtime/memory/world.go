@@ -1,18 +1,10 @@
 package memory
 
 import (
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 	stdsync "sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/gofrs/flock"
 
 	"github.com/gitsync/gitsync/container/types"
 	"github.com/gitsync/gitsync/registry"
@@ -24,6 +16,8 @@ type World struct {
 	mu   stdsync.Mutex
 	file string
 	data worldData
+	// stored is what is known of the file.
+	stored stored
 	// changed is closed at the next change, where somebody waits for it.
 	changed chan struct{}
 	// pulls are those of this process. They are not data: credentials are never written
@@ -96,22 +90,23 @@ func (w *World) update(action func(*worldData) error) error {
 		}
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(w.file), 0o700); err != nil {
-		return fmt.Errorf("open the memory runtime: %w", err)
+	return w.updateFile(action)
+}
+
+// view runs an action that changes nothing. A world in a file is not locked for that: its
+// file is always a whole one.
+func (w *World) view(action func(*worldData) error) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.file == "" {
+		w.data.init()
+		return action(&w.data)
 	}
-	lock := flock.New(w.file + ".lock")
-	if err := lock.Lock(); err != nil {
-		return fmt.Errorf("lock the memory runtime: %w", err)
-	}
-	defer func() { _ = lock.Unlock() }()
-	data, err := readWorld(w.file)
+	data, err := w.current()
 	if err != nil {
 		return err
 	}
-	if err := action(data); err != nil {
-		return err
-	}
-	return writeWorld(w.file, data)
+	return action(data)
 }
 
 func (d *worldData) init() {
@@ -146,43 +141,6 @@ func (d *worldData) init() {
 	}
 }
 
-func readWorld(file string) (*worldData, error) {
-	data := &worldData{}
-	raw, err := os.ReadFile(file)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("read the memory runtime: %w", err)
-	}
-	if err == nil {
-		if err := json.Unmarshal(raw, data); err != nil {
-			return nil, fmt.Errorf("read the memory runtime: %s is damaged, remove it to start anew: %w", file, err)
-		}
-	}
-	data.init()
-	return data, nil
-}
-
-// writeWorld replaces the file in one step.
-func writeWorld(file string, data *worldData) error {
-	raw, err := json.Marshal(data)
-	if err != nil {
-		return fmt.Errorf("write the memory runtime: %w", err)
-	}
-	temp, err := os.CreateTemp(filepath.Dir(file), ".world-*")
-	if err != nil {
-		return fmt.Errorf("write the memory runtime: %w", err)
-	}
-	_, err = temp.Write(raw)
-	err = errors.Join(err, temp.Sync(), temp.Close())
-	if err == nil {
-		err = os.Rename(temp.Name(), file)
-	}
-	if err != nil {
-		_ = os.Remove(temp.Name())
-		return fmt.Errorf("write the memory runtime: %w", err)
-	}
-	return nil
-}
-
 // must is update for what cannot fail on a world in memory.
 func (w *World) must(action func(*worldData)) {
 	err := w.update(func(d *worldData) error {
@@ -194,10 +152,21 @@ func (w *World) must(action func(*worldData)) {
 	}
 }
 
+// see is view for what cannot fail on a world in memory.
+func (w *World) see(action func(*worldData)) {
+	err := w.view(func(d *worldData) error {
+		action(d)
+		return nil
+	})
+	if err != nil {
+		panic(err)
+	}
+}
+
 // Containers returns all containers, by name.
 func (w *World) Containers() map[string]types.ContainerSummary {
 	out := map[string]types.ContainerSummary{}
-	w.must(func(d *worldData) {
+	w.see(func(d *worldData) {
 		for _, c := range d.Containers {
 			out[c.Name] = d.summary(c)
 		}
@@ -209,7 +178,7 @@ func (w *World) Containers() map[string]types.ContainerSummary {
 func (w *World) Config(name string) (types.ContainerConfig, bool) {
 	var config types.ContainerConfig
 	found := false
-	w.must(func(d *worldData) {
+	w.see(func(d *worldData) {
 		if c := d.byName(name); c != nil {
 			config, found = c.Config, true
 		}
@@ -250,7 +219,7 @@ func (w *World) SetStatus(name, status string) {
 func (w *World) HostFile(path string) (types.File, bool) {
 	var file types.File
 	found := false
-	w.must(func(d *worldData) {
+	w.see(func(d *worldData) {
 		if f := d.Files[path]; f != nil {
 			file, found = *f.file(path), true
 		}
@@ -273,7 +242,7 @@ func (w *World) RemoveHostFile(path string) {
 // Pulls returns the pulls of this process, in their order.
 func (w *World) Pulls() []Pull {
 	var pulls []Pull
-	w.must(func(*worldData) { pulls = slices.Clone(w.pulls) })
+	w.see(func(*worldData) { pulls = slices.Clone(w.pulls) })
 	return pulls
 }
 
