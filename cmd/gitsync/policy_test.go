@@ -1,11 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/gitsync/gitsync/layout"
 	"github.com/gitsync/gitsync/policy"
@@ -23,7 +26,7 @@ func TestTheDefaultProfileAllowsAllExamples(t *testing.T) {
 		if _, err := os.Stat(filepath.Join(dir, "hosts")); err != nil {
 			t.Fatal(err)
 		}
-		repo, err := layout.NewLoader(sync.PolicyCheck(policy.Default())).Load(context.Background(), os.DirFS(dir), layout.Options{})
+		repo, err := layout.NewLoader(sync.PolicyCheck(policy.Default())).Load(context.Background(), withDirectory(t, dir), layout.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -33,6 +36,23 @@ func TestTheDefaultProfileAllowsAllExamples(t *testing.T) {
 			}
 		}
 	}
+}
+
+// The repo in dir, with a place that is allowed where tests write their own directory.
+func withDirectory(t *testing.T, dir string) fs.FS {
+	files := fstest.MapFS{}
+	err := fs.WalkDir(os.DirFS(dir), ".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		data, err := os.ReadFile(filepath.Join(dir, name))
+		files[name] = &fstest.MapFile{Data: bytes.ReplaceAll(data, []byte("DIR/"), []byte("/srv/DIR/"))}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
 }
 
 func TestTheExamplePolicyIsOne(t *testing.T) {
