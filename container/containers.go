@@ -70,6 +70,8 @@ type Containers struct {
 	Fights    map[string]string `json:"-"`
 	Drift     *DriftPolicy      `json:"-"`
 	RepairNow bool              `json:"-"`
+	// NestedMounts says what becomes of mounts whose sources containers may replace by links.
+	NestedMounts NestedMounts `json:"-"`
 	// Secrets open what the containers refer to; nil where none does.
 	Secrets Secrets `json:"-"`
 	// Lease, when set, is held while something is changed on a machine.

@@ -133,7 +133,7 @@ func (d *Deployment) at(where Machine) *machine {
 		Machine: where, name: address, connect: d.source.Connector,
 		origin: d.source.Origin, progress: d.source.Progress, credentials: d.source.Credentials,
 		previous: ContainersState{}, desired: ContainersState{}, state: ContainersState{},
-		parallel: d.source.Parallel, superseded: d.source.Superseded, secrets: d.source.Secrets, lease: d.source.Lease,
+		parallel: d.source.Parallel, superseded: d.source.Superseded, secrets: d.source.Secrets, lease: d.source.Lease, nested: d.source.NestedMounts,
 		options: PlanOptions{PruneLimit: d.source.PruneLimit, HeldBack: d.source.HeldBack, Held: d.source.Held, Blocked: d.source.Blocked, Denied: d.source.Denied, Moves: d.source.Moves,
 			Yields: d.source.Yields, Kept: d.source.Kept,
 			Patient: d.source.Patient, Suspended: d.source.Suspended, Fights: d.source.Fights, Drift: d.source.Drift, RepairNow: d.source.RepairNow, Unconfirmed: d.source.Unconfirmed},

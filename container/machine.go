@@ -41,6 +41,7 @@ type machine struct {
 	superseded          <-chan struct{}
 	secrets             Secrets
 	options             PlanOptions
+	nested              NestedMounts
 	// inherited are containers of other host directories whose place this one takes.
 	inherited map[string]Inherited
 	// moved are the keys of containers that are wanted on another machine.

@@ -43,6 +43,9 @@ func (e *executor) create(ctx context.Context, s Step) (undo, error) {
 	if err != nil {
 		return undo{}, err
 	}
+	if err := e.checkSources(ctx, desired.Container.Config); err != nil {
+		return undo{}, err
+	}
 	opened, err := e.open(ctx, desired)
 	if err != nil {
 		return undo{}, err
@@ -79,6 +82,10 @@ func (e *executor) removal(s Step, id string) undo {
 func (e *executor) makeMountDirs(ctx context.Context, desired *HostConfiguredContainer) error {
 	if len(mountDirs(desired.Container.Config)) == 0 {
 		return nil
+	}
+	// A directory is not made behind a link.
+	if err := e.checkSources(ctx, desired.Container.Config); err != nil {
+		return err
 	}
 	e.filesMu.Lock()
 	defer e.filesMu.Unlock()
@@ -190,7 +197,7 @@ func (e *executor) start(ctx context.Context, s Step, id string) (undo, error) {
 		}}
 	}
 	if !s.Done {
-		if err := e.rt.Start(ctx, id); err != nil {
+		if err := e.startChecked(ctx, s.Container, id); err != nil {
 			return back, err
 		}
 	}

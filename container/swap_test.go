@@ -167,4 +167,3 @@ func TestALinkInThePlaceOfAConfigFileLeadsNowhere(t *testing.T) {
 	}
 	t.Logf("%d of %d were written", written, 6)
 }
-

@@ -21,6 +21,9 @@ type claims struct {
 	// below one config file for each directory above those that config files are in.
 	writable map[string]writableMount
 	below    map[string]fileClaim
+	// hosts are those that are here, and sources what they mount.
+	hosts   []string
+	sources map[sourceKey]sourceClaim
 }
 
 // claim is who wants something, and where it says so.
@@ -52,7 +55,7 @@ func newClaims() *claims {
 	return &claims{
 		names: map[string]claim{}, ports: map[portKey]claim{},
 		files: map[string]fileClaim{}, dirs: map[string]claim{},
-		writable: map[string]writableMount{}, below: map[string]fileClaim{},
+		writable: map[string]writableMount{}, below: map[string]fileClaim{}, sources: map[sourceKey]sourceClaim{},
 	}
 }
 
@@ -228,25 +231,34 @@ func (l *loaded) ownClashes(file string) Mistakes {
 // separate finds valid hosts that share a machine and want the same name, port or
 // file there. The one that is later by name gets the mistakes; it becomes
 // invalid, and then claims nothing itself.
-func separate(hosts []*loaded, localDocker string) map[*loaded]Mistakes {
+func separate(hosts []*loaded, opts Options) map[*loaded]Mistakes {
 	clashes := map[*loaded]Mistakes{}
 	machines := map[string]*claims{}
 	for _, l := range hosts {
-		endpoint := l.reach.endpoint(l.name, localDocker)
+		endpoint := l.reach.endpoint(l.name, opts.DockerHost)
 		if machines[endpoint] == nil {
 			machines[endpoint] = newClaims()
 		}
 		who := claim{host: l.name, file: path.Join(hostsDir, l.name, containersFile)}
+		on := machines[endpoint]
 		for _, e := range l.entries {
-			if clashes[l] = append(clashes[l], machines[endpoint].check(who, e)...); len(clashes[l]) > maxRecorded {
+			clashes[l] = append(clashes[l], on.check(who, e)...)
+			if who.container = e.config.Name; opts.Nested != nil {
+				clashes[l] = append(clashes[l], on.nestedClashes(who, e, opts.Nested)...)
+			}
+			if len(clashes[l]) > maxRecorded {
 				break
 			}
 		}
 		if len(clashes[l]) > 0 {
 			continue
 		}
+		on.hosts = append(on.hosts, l.name)
 		for _, e := range l.entries {
-			_ = machines[endpoint].add(who, e) // a valid host has no clash with itself
+			_ = on.add(who, e) // a valid host has no clash with itself
+			if who.container = e.config.Name; opts.Nested != nil {
+				on.takeSources(who, e)
+			}
 		}
 	}
 	return clashes

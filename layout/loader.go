@@ -27,6 +27,9 @@ type Options struct {
 	// decide something; nil where nothing is known. It turns an objection with a
 	// [Objection.Former] into a warning, and is asked at every load.
 	Deployed func(host, path string) bool
+	// Nested judges mounts below what containers of other hosts on the same machine may
+	// write; nil allows them. It is asked at every load.
+	Nested func(NestedMount) *Objection
 }
 
 // Loader loads trees, and remembers what it parsed: a host whose tree hash is
@@ -167,7 +170,7 @@ func assemble(hosts []*loaded, opts Options, general Mistakes) *Repo {
 			valid = append(valid, h)
 		}
 	}
-	clashes := separate(valid, opts.DockerHost)
+	clashes := separate(valid, opts)
 	for _, h := range hosts {
 		if mistakes := slices.Concat(general, own[h], clashes[h].tidy()); len(mistakes) > 0 {
 			invalid := InvalidHost{Name: h.name, Mistakes: mistakes}

@@ -68,12 +68,7 @@ func (f configFile) above() []string {
 	if len(f.path) > maxPath {
 		return nil
 	}
-	var dirs []string
-	for dir := path.Dir(types.HostPath(f.path)); dir != "/" && dir != "."; {
-		dir = path.Dir(dir)
-		dirs = append(dirs, dir)
-	}
-	return dirs
+	return parents(path.Dir(types.HostPath(f.path)))
 }
 
 // takeMount remembers the first one of a directory.

@@ -14,6 +14,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/gitsync/gitsync/container"
 	"github.com/gitsync/gitsync/internal/spelling"
 )
 
@@ -21,7 +22,7 @@ import (
 const MaxBytes = 1 << 20
 
 // Parse reads a policy file, whose format is described in docs/policy.md. It extends the
-// default profile unless it says extends: none. File is the name for mistakes and rules.
+// default profile unless it says extends: strict, or none. File is the name for mistakes and rules.
 //
 // The error is of the type [Mistakes].
 func Parse(data []byte, file string) (*Policy, error) {
@@ -29,20 +30,20 @@ func Parse(data []byte, file string) (*Policy, error) {
 	if len(mistakes) > 0 {
 		return nil, mistakes
 	}
-	if !extends {
+	p, _, known := Profile(extends)
+	if !known {
 		return &Policy{blocks: blocks}, nil
 	}
-	p := Default()
 	p.blocks = append(p.blocks, blocks...)
 	return p, nil
 }
 
-// parse returns what a file says, and whether that is beside the default profile.
-func parse(data []byte, file string) (blocks []block, extends bool, mistakes Mistakes) {
-	r := &reader{file: file, extends: true}
+// parse returns what a file says, and the name of the profile that it is said beside.
+func parse(data []byte, file string) (blocks []block, extends string, mistakes Mistakes) {
+	r := &reader{file: file, extends: DefaultName}
 	if len(data) > MaxBytes {
 		r.badAt(1, 1, "", "the file has more than %d bytes", MaxBytes)
-		return nil, false, r.mistakes
+		return nil, "", r.mistakes
 	}
 	if root := r.root(data); root != nil {
 		r.policy(root)
@@ -57,7 +58,7 @@ type reader struct {
 	file     string
 	mistakes Mistakes
 	blocks   []block
-	extends  bool
+	extends  string
 }
 
 func (r *reader) badAt(line, column int, hint, format string, args ...any) {
@@ -146,9 +147,10 @@ func (r *reader) policy(root *yaml.Node) {
 		switch key, value := f[0], f[1]; key.Value {
 		case "extends":
 			profile, ok := r.text("extends", value)
-			if r.extends = profile != "none"; ok && r.extends && profile != "default" {
-				r.bad(value, "write default or none", "extends %s is no profile", quoted(profile))
+			if _, _, known := Profile(profile); ok && !known && profile != noProfile {
+				r.bad(value, "write default, strict or none", "extends %s is no profile", quoted(profile))
 			}
+			r.extends = profile
 		case "hosts":
 			for _, h := range r.fields("hosts", value) {
 				r.host(h[0], h[1])
@@ -186,6 +188,8 @@ func (r *reader) topic(t *topic, n *yaml.Node) []entry {
 		return r.decision(t.key, n, "allow", "deny")
 	case requirement:
 		return r.decision(t.key, n, "false", "true")
+	case check:
+		return r.decision(t.key, n, string(container.NestedAllowed), string(container.NestedDenied), string(container.NestedChecked))
 	}
 	var entries []entry
 	first := map[string]int{}
@@ -223,17 +227,22 @@ func (r *reader) topic(t *topic, n *yaml.Node) []entry {
 	return entries
 }
 
-// decision reads one of two words.
-func (r *reader) decision(key string, n *yaml.Node, allow, deny string) []entry {
-	if n.Kind != yaml.ScalarNode || n.Value != allow && n.Value != deny {
+// decision reads one of some words, of which one denies.
+func (r *reader) decision(key string, n *yaml.Node, allow, deny string, more ...string) []entry {
+	words := append([]string{allow, deny}, more...)
+	if n.Kind != yaml.ScalarNode || !slices.Contains(words, n.Value) {
 		found := kind(n)
 		if n.Kind == yaml.ScalarNode {
 			found = quoted(n.Value)
 		}
-		r.bad(n, fmt.Sprintf("write %s or %s", allow, deny), "%s is %s, which is neither", key, found)
+		problem := "which is neither"
+		if len(words) > 2 {
+			problem = "which is none of them"
+		}
+		r.bad(n, "write "+strings.Join(words[:len(words)-1], ", ")+" or "+words[len(words)-1], "%s is %s, %s", key, found, problem)
 		return nil
 	}
-	return []entry{{text: n.Value, pattern: anything{}, allow: n.Value == allow, at: r.at(n)}}
+	return []entry{{text: n.Value, pattern: anything{}, allow: n.Value != deny, at: r.at(n)}}
 }
 
 func (r *reader) at(n *yaml.Node) string { return fmt.Sprintf("%s:%d:%d", r.file, n.Line, n.Column) }

@@ -1,7 +1,6 @@
 package policy
 
 import (
-	_ "embed"
 	"path"
 	"slices"
 	"strings"
@@ -23,8 +22,9 @@ type Policy struct {
 type block struct {
 	// hosts is a glob of host names.
 	hosts string
-	// builtin says that it is the default profile.
+	// builtin says that it is of a built-in profile, whose name for people is profile.
 	builtin bool
+	profile string
 	// entries are by the keys of topics.
 	entries map[string][]entry
 }
@@ -39,39 +39,12 @@ type entry struct {
 	at string
 }
 
-//go:embed default.yaml
-var defaultProfile []byte
-
-//go:embed earlier.yaml
-var earlierProfile []byte
-
-// DefaultProfile returns the default profile as a policy file.
-func DefaultProfile() []byte { return slices.Clone(defaultProfile) }
-
-// Default returns the default profile: it is in force where nothing else is said.
-func Default() *Policy {
-	blocks := parseBuiltin(defaultProfile, "the default profile")
-	for i := range blocks {
-		blocks[i].builtin = true
-	}
-	return &Policy{blocks, parseBuiltin(earlierProfile, "the default profile of earlier versions")}
-}
-
-func parseBuiltin(profile []byte, name string) []block {
-	blocks, _, mistakes := parse(profile, name)
-	if len(mistakes) > 0 {
-		// It is part of the binary, and tested.
-		panic(mistakes)
-	}
-	return blocks
-}
-
 // Check returns what is denied about the containers of a host, which are all that the
 // repo, or the record, has there: sorted by container, then in the order of the topics.
 // The key of a container is its name.
 func (p *Policy) Check(host string, containers container.ContainersState) []Violation {
 	blocks, earlier := of(p.blocks, host), of(p.earlier, host)
-	own := map[string]bool{}
+	own, writers := map[string]bool{}, writersOf(containers)
 	for _, c := range containers {
 		if c != nil {
 			own[c.Container.Config.Name] = true
@@ -82,7 +55,7 @@ func (p *Policy) Check(host string, containers container.ContainersState) []Viol
 		if containers[key] == nil {
 			continue
 		}
-		s := subject{c: containers[key], own: own}
+		s := subject{c: containers[key], own: own, writers: writers}
 		for i := range topics {
 			t := &topics[i]
 			for _, v := range t.values(s) {

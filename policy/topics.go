@@ -19,6 +19,8 @@ type subject struct {
 	c *container.HostConfiguredContainer
 	// own are the names of all containers that are judged with it.
 	own map[string]bool
+	// writers are, by path of the host, those that may write there.
+	writers map[string]string
 }
 
 // value is one thing that a container asks for.
@@ -34,6 +36,8 @@ type value struct {
 	tagged string
 	// found is the value for people, and allow the entry that is about just this value.
 	found, allow string
+	// below says below what a nested mount is.
+	below        string
 	readOnly     bool
 	ip, protocol string
 	port         int
@@ -49,6 +53,8 @@ const (
 	verdict
 	// requirement is true or false.
 	requirement
+	// check is allow, checked or deny.
+	check
 )
 
 // topic is one thing that a policy is about.
@@ -78,6 +84,7 @@ var topics = []topic{
 	{key: "capAdd", what: "capAdd", values: capabilityValues, read: readCapability},
 	{key: "user", what: "user", values: userValues, read: readWords(rootUser, imageUser, numberUser)},
 	{key: "mounts", what: "mounts", paths: true, values: mountValues, read: readPath},
+	{key: nestedMounts, form: check, values: nestedValues},
 	{key: "propagation", what: "a mount with propagation", values: propagationValues, read: readText},
 	{key: "volumes", what: "volume", values: volumeValues, read: readText},
 	{key: "ports", what: "published port", values: portValues, read: readPorts},

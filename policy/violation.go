@@ -54,7 +54,7 @@ func violation(host, name string, t *topic, v value, by *match, b *block) Violat
 	if t.form == list {
 		rule += ".deny"
 	}
-	who := "the default profile"
+	who := b.profile
 	if !b.builtin {
 		who = "the policy at " + by.entry.at
 	}
@@ -69,6 +69,9 @@ func violation(host, name string, t *topic, v value, by *match, b *block) Violat
 		return out
 	}
 	out.Hint = "to allow it, put into the agent's policy.yaml: " + out.Allow
+	if t.form == check {
+		out.Hint = "mount a path that no container may write above, or make the mount above it read-only, or, " + out.Hint
+	}
 	if t.key == configFiles {
 		out.Hint = "write it below /srv, or, " + out.Hint
 	}
@@ -86,7 +89,7 @@ func violation(host, name string, t *topic, v value, by *match, b *block) Violat
 // allowing is what a topic's key needs to say to allow a value.
 func (t *topic) allowing(v value) string {
 	switch t.form {
-	case verdict:
+	case verdict, check:
 		return "allow"
 	case requirement:
 		return "false"
@@ -126,6 +129,8 @@ func (b *block) places(key string) string {
 // says tells what is denied about a value.
 func (t *topic) says(v value, by *match, b *block) string {
 	switch {
+	case t.form == check:
+		return fmt.Sprintf("mounts %s: it is below %s, and could be replaced by a link to another place, which is not allowed", quoted(v.found), v.below)
 	case t.form == verdict:
 		return t.key + " is not allowed"
 	case t.form == requirement:

@@ -24,6 +24,18 @@ func PolicyCheck(p *policy.Policy) layout.Check {
 	}
 }
 
+// NestedCheck objects to what a policy denies of mounts below what containers of other hosts
+// on the same machine may write.
+func NestedCheck(p *policy.Policy) func(layout.NestedMount) *layout.Objection {
+	return func(m layout.NestedMount) *layout.Objection {
+		v, denied := p.Nested(m.Host, m.Container, m.Index, m.Source, m.By)
+		if !denied {
+			return nil
+		}
+		return &layout.Objection{Container: v.Container, Path: v.Path, Message: v.Message, Hint: v.Hint}
+	}
+}
+
 // deployedFiles returns the config files that a host has already, by a record that may
 // decide something: what the default profile of earlier versions allowed stays there.
 func (c *cycle) deployedFiles(ctx context.Context, host string) map[string]bool {

@@ -12,15 +12,18 @@ import (
 )
 
 func addPolicyFlag(f *pflag.FlagSet, name *string) {
-	f.StringVar(name, "policy", "", "`FILE` that says what the repo may ask of which hosts (default: the default profile)")
+	f.StringVar(name, "policy", "", "`FILE` that says what the repo may ask of which hosts, or the profile strict (default: the profile default)")
 }
 
 // openPolicy reads the policy that deployments obey, and returns what follows its file; nil
-// where none is named. Who can write the file decides what becomes root on the hosts, so
+// where none is named. The name of a built-in profile is that, and a file of it ./strict. Who can write the file decides what becomes root on the hosts, so
 // that others than its owner must not.
 func openPolicy(name string) (func(context.Context) *policy.Policy, error) {
 	if name == "" {
 		return nil, nil
+	}
+	if p, _, known := policy.Profile(name); known {
+		return func(context.Context) *policy.Policy { return p }, nil
 	}
 	const byOthers = 0o022
 	file, err := followPolicy(name, follow.Options{
@@ -51,10 +54,13 @@ func followPolicy(name string, opts follow.Options) (*follow.File[*policy.Policy
 }
 
 // readPolicy reads a policy by which nothing is deployed: whose file it is does not matter.
-// It returns the default profile where no file is named.
+// It returns the default profile where no file is named, and a built-in profile by its name.
 func readPolicy(name string) (*policy.Policy, error) {
 	if name == "" {
 		return policy.Default(), nil
+	}
+	if p, _, known := policy.Profile(name); known {
+		return p, nil
 	}
 	file, err := followPolicy(name, follow.Options{Max: policy.MaxBytes})
 	if err != nil {

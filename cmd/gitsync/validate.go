@@ -66,6 +66,7 @@ func runValidate(ctx context.Context, dir, output, policyFile string, secrets se
 	}
 	repo, err := layout.NewLoader(sync.PolicyCheck(p)).Load(ctx, os.DirFS(dir), layout.Options{
 		DockerHost: (&docker.Config{}).GetAddress(), ExternalSecrets: external.For,
+		Nested: sync.NestedCheck(p),
 	})
 	if err != nil {
 		return fmt.Errorf("%s: %w", dir, err)
