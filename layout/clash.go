@@ -24,6 +24,8 @@ type claims struct {
 	// hosts are those that are here, and sources what they mount.
 	hosts   []string
 	sources map[sourceKey]sourceClaim
+	// judged and taken are the paths that hosts mount, each of which is looked at once.
+	judged, taken map[sourceKey]bool
 }
 
 // claim is who wants something, and where it says so.
@@ -55,7 +57,7 @@ func newClaims() *claims {
 	return &claims{
 		names: map[string]claim{}, ports: map[portKey]claim{},
 		files: map[string]fileClaim{}, dirs: map[string]claim{},
-		writable: map[string]writableMount{}, below: map[string]fileClaim{}, sources: map[sourceKey]sourceClaim{},
+		writable: map[string]writableMount{}, below: map[string]fileClaim{}, sources: map[sourceKey]sourceClaim{}, judged: map[sourceKey]bool{}, taken: map[sourceKey]bool{},
 	}
 }
 

@@ -1,6 +1,7 @@
 package layout
 
 import (
+	"fmt"
 	"path"
 	"slices"
 	"strings"
@@ -110,6 +111,8 @@ func mountSource(m *types.Mount) (problem, hint string) {
 	switch {
 	case m.Kind() == types.MountBind && reserved(s):
 		return "is where gitsync keeps secret files", "write it into secretFiles"
+	case m.Kind() == types.MountBind && strings.Count(s, "/") > MaxPathDepth:
+		return fmt.Sprintf("is below more than %d directories", MaxPathDepth), ""
 	case m.Kind() == types.MountBind && strings.HasPrefix(s, "/"):
 		return absolutePath(s)
 	case m.Type == types.MountVolume && strings.HasPrefix(s, "/"):

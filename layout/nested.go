@@ -65,6 +65,11 @@ func (c *claims) nestedClashes(who claim, e *entry, judge func(NestedMount) *Obj
 		return o != nil
 	}
 	for _, source := range sourcesOf(who, e) {
+		key := sourceKey{who.host, source.source}
+		if c.judged[key] {
+			continue
+		}
+		c.judged[key] = true
 		for _, dir := range parents(source.source) {
 			if m, may := c.writable[dir]; may && object(source.at, source, m) {
 				break
@@ -84,6 +89,11 @@ func (c *claims) nestedClashes(who claim, e *entry, judge func(NestedMount) *Obj
 // takeSources remembers one mount of the host for each directory above it.
 func (c *claims) takeSources(who claim, e *entry) {
 	for _, source := range sourcesOf(who, e) {
+		at := sourceKey{who.host, source.source}
+		if c.taken[at] {
+			continue
+		}
+		c.taken[at] = true
 		for _, dir := range parents(source.source) {
 			if key := (sourceKey{who.host, dir}); c.sources[key].source == "" {
 				c.sources[key] = source

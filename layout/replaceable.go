@@ -3,6 +3,7 @@ package layout
 import (
 	"fmt"
 	"path"
+	"strings"
 
 	"github.com/gitsync/gitsync/container/types"
 )
@@ -51,7 +52,8 @@ func (c *claims) mountClash(m writableMount) (problem, hint string) {
 // placeClash returns what is wrong with a config file whose directory a container may
 // replace: one that is directly in what the container may write is at worst itself replaced.
 func (c *claims) placeClash(host string, f configFile) (problem, hint string) {
-	if len(c.writable) == 0 {
+	if _, known := c.files[f.path]; known || len(c.writable) == 0 {
+		// Whoever has it was checked, and so is each mount that comes later.
 		return "", ""
 	}
 	for _, dir := range f.above() {
@@ -65,7 +67,7 @@ func (c *claims) placeClash(host string, f configFile) (problem, hint string) {
 
 // above returns the directories above the one that the file is in, the nearest first.
 func (f configFile) above() []string {
-	if len(f.path) > maxPath {
+	if len(f.path) > maxPath || strings.Count(f.path, "/") > MaxPathDepth {
 		return nil
 	}
 	return parents(path.Dir(types.HostPath(f.path)))

@@ -74,7 +74,7 @@ func (c *cycle) deploymentOf(h *HostResult) *container.Containers {
 		Superseded:   h.superseded,
 		Suspended:    h.leftAlone(),
 		Fights:       c.fights(h),
-		NestedMounts: c.opts.Policy.NestedMounts(h.Name),
+		NestedMounts: c.policy.Load().NestedMounts(h.Name),
 		Drift:        h.Host.Drift,
 		RepairNow:    c.opts.RepairNow,
 		Origin:       c.originOf(h),

@@ -87,7 +87,7 @@ func (c *cycle) load(ctx context.Context) error {
 
 func (c *cycle) layoutOptions(ctx context.Context, hosts []string, explain bool) layout.Options {
 	opts := layout.Options{Hosts: hosts, DockerHost: c.opts.DockerHost, Explain: explain}
-	opts.Nested = NestedCheck(c.opts.Policy)
+	opts.Nested = NestedCheck(c.policy.Load())
 	opts.Deployed = func(host, path string) bool { return c.deployedFiles(ctx, host)[path] }
 	if c.opts.Secrets != nil {
 		opts.ExternalSecrets = c.opts.Secrets.External

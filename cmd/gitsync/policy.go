@@ -16,8 +16,9 @@ func addPolicyFlag(f *pflag.FlagSet, name *string) {
 }
 
 // openPolicy reads the policy that deployments obey, and returns what follows its file; nil
-// where none is named. The name of a built-in profile is that, and a file of it ./strict. Who can write the file decides what becomes root on the hosts, so
-// that others than its owner must not.
+// where none is named. The name of a built-in profile is that: a file of such a name is
+// ./strict. Who can write the file decides what becomes root on the hosts, so that others than
+// its owner must not.
 func openPolicy(name string) (func(context.Context) *policy.Policy, error) {
 	if name == "" {
 		return nil, nil
