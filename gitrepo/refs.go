@@ -2,7 +2,6 @@ package gitrepo
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -38,15 +37,7 @@ func (r Refs) Branch(name string) (Hash, error) {
 	if tip, ok := r.branches[name]; ok {
 		return tip, nil
 	}
-	names := r.Names()
-	if len(names) > 10 {
-		names = append(names[:10], fmt.Sprintf("and %d more", len(r.branches)-10))
-	}
-	there := "there are none"
-	if len(names) > 0 {
-		there = "there are " + strings.Join(names, ", ")
-	}
-	return "", fmt.Errorf("branch %s: %w (%s); nothing is changed until it is there", name, ErrBranchNotFound, printable(there))
+	return "", notFound(name, r.Names())
 }
 
 // Names returns the names of all branches, in order.
