@@ -52,6 +52,8 @@ type Branch struct {
 	tip    gitrepo.Hash
 	tree   *gitrepo.Tree
 	cache  map[string]cached
+	// encoders are those of the hosts whose records were written.
+	encoders map[string]*encoder
 	// memory knows which records are confirmed; trustAll believes all.
 	memory   *trust.Memory
 	trustAll bool
@@ -93,7 +95,7 @@ func Open(dir string, remote *gitrepo.Remote, name string, author gitrepo.Signat
 	}
 	memory, err := trust.OpenMemory("", false)
 	return &Branch{
-		remote: remote, store: store, name: name, author: author, cache: map[string]cached{}, suspended: map[string]cachedSuspensions{}, memory: memory,
+		remote: remote, store: store, name: name, author: author, encoders: map[string]*encoder{}, cache: map[string]cached{}, suspended: map[string]cachedSuspensions{}, memory: memory,
 	}, err
 }
 
@@ -364,9 +366,13 @@ func (b *Branch) files(records map[string]*Record) (map[string][]byte, error) {
 			if suspended, err := b.Suspensions(host); err == nil && suspended != nil {
 				changes[suspendedPath(host)] = nil
 			}
+			delete(b.encoders, host)
 			continue
 		}
-		data, err := record.YAML()
+		if b.encoders[host] == nil {
+			b.encoders[host] = &encoder{}
+		}
+		data, err := b.encoders[host].yaml(record)
 		if err != nil {
 			return nil, err
 		}
