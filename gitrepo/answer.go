@@ -33,6 +33,19 @@ func (b *bounded) refusal(request *http.Request, response *http.Response) error 
 	return nil
 }
 
+// strayPush refuses a push that a redirect leads to another server, with or without
+// credentials: what is recorded there is what others would go by. The same server may ask for
+// HTTPS.
+func (b *bounded) strayPush(to *url.URL) error {
+	push := to.Query().Get("service") == "git-receive-pack" || strings.HasSuffix(to.Path, "/git-receive-pack")
+	secured := to.Hostname() == b.home.Hostname() && to.Scheme == "https" && b.home.Scheme == "http"
+	if !push || b.isHome(to) || secured {
+		return nil
+	}
+	return operatorError{fmt.Errorf("%w: %s redirects the push to %s, and pushes follow no redirect to another server: if the repo has moved there, write its address as --repo",
+		ErrPushRefused, withoutQuery(b.home), withoutQuery(to))}
+}
+
 // unauthorized says whose credentials are refused, and why none were sent.
 func (b *bounded) unauthorized(request *http.Request) error {
 	origin := b.credentials.origin

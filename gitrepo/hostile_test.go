@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -60,6 +61,52 @@ func TestARedirectToAnotherHostGetsNoCredentials(t *testing.T) {
 	}
 	if reached.Load() < 4 {
 		t.Errorf("the other host was asked %d times", reached.Load())
+	}
+}
+
+// What is pushed stays with the server that was named: a redirect to another one gets nothing,
+// with or without credentials.
+func TestAPushFollowsNoRedirectToAnotherServer(t *testing.T) {
+	for name, auth := range map[string]gitrepo.Auth{"with credentials": {Username: "git", Password: "s3cret"}, "without": {}} {
+		t.Run(name, func(t *testing.T) {
+			repo := gittest.NewRepo(t)
+			tip := repo.Commit("main", map[string]string{"a": "1"}, "first")
+			backend, err := url.Parse(gittest.ServeHTTP(t, repo, gittest.HTTPOptions{}).URL)
+			if err != nil {
+				t.Fatal(err)
+			}
+			proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: backend.Host})
+			var pushes atomic.Int64
+			other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if strings.Contains(r.URL.RequestURI(), "receive-pack") {
+					pushes.Add(1)
+				}
+				proxy.ServeHTTP(w, r)
+			}))
+			defer other.Close()
+			home := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				http.Redirect(w, r, strings.Replace(other.URL, "127.0.0.1", "localhost", 1)+r.URL.RequestURI(), http.StatusTemporaryRedirect)
+			}))
+			defer home.Close()
+			store := openStore(t, "", open(t, home.URL+backend.Path, auth), "main")
+			commit, err := store.Fetch(t.Context(), gitrepo.Hash(tip))
+			if err != nil {
+				t.Fatal(err)
+			}
+			next, err := store.Commit(t.Context(), gitrepo.CommitOptions{
+				Parent: commit.Hash, Changes: map[string][]byte{"b": []byte("2")}, Message: "second\n", Author: gitrepo.Signature{Name: "g", Email: "g@example.com"},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = store.Push(t.Context(), next, commit.Hash)
+			if !errors.Is(err, gitrepo.ErrPushRefused) || !errors.Is(err, gitrepo.ErrSetup) || !strings.Contains(err.Error(), "--repo") {
+				t.Errorf("%v", err)
+			}
+			if pushes.Load() > 0 || repo.Hash("main") != tip {
+				t.Errorf("the other server was asked %d times", pushes.Load())
+			}
+		})
 	}
 }
 

@@ -112,6 +112,9 @@ func (b *bounded) isHome(u *url.URL) bool {
 // is none of Git's.
 func (b *bounded) RoundTrip(request *http.Request) (*http.Response, error) {
 	ctx := request.Context()
+	if err := b.strayPush(request.URL); err != nil {
+		return nil, err
+	}
 	request = request.Clone(ctx)
 	// Credentials are for nobody that a redirect leads to.
 	request.Header.Del("Authorization")

@@ -173,3 +173,50 @@ func TestARewindIsRefusedByAGitsyncThatLostItsData(t *testing.T) {
 	w.cycle()
 	w.runs("web", "app:1")
 }
+
+// Whoever may push to the state branch can remove a record together with a rewind: the labels
+// of what runs say it all the same.
+func TestARewindIsRefusedWithoutDataDirectoryAndRecord(t *testing.T) {
+	w, k := newSignedWorld(t)
+	first := w.signed(k, map[string]string{web1: web("app:1"), "README.md": "1"}, "One")
+	w.signed(k, map[string]string{web1: web("app:2")}, "Two")
+	w.cycle()
+	lost := func() {
+		w.repo.DeleteBranch("gitsync/state")
+		w.opts.DataDir, w.opts.Memory, w.opts.Verify.Memory = t.TempDir(), nil, nil
+		w.open(w.repo.Dir)
+	}
+	second := w.repo.Hash("main")
+	w.repo.ResetBranch("main", first)
+	lost()
+	if r := w.syncer.Plan(t.Context()); !errors.Is(hostNamed(t, r, "web1").Err, trust.ErrRewind) {
+		t.Errorf("the plan: %v", problems(r))
+	}
+	for range 2 {
+		r := w.fail()
+		if h := hostNamed(t, r, "web1"); !errors.Is(h.Err, trust.ErrRewind) || sync.React(h.Err) != sync.NeedsPerson || !strings.Contains(h.Err.Error(), second[:7]) {
+			t.Errorf("%v", problems(r))
+		}
+		w.runs("web", "app:2")
+		w.wait(time.Hour)
+		w.open(w.repo.Dir)
+	}
+	// What was built on it is deployed, by a data directory as new as that.
+	w.repo.ResetBranch("main", second)
+	w.signed(k, map[string]string{web1: web("app:3")}, "Three")
+	lost()
+	w.cycle()
+	w.runs("web", "app:3")
+	// And so is an older one that an operator accepts, from then on without a word.
+	w.repo.ResetBranch("main", first)
+	lost()
+	w.fail()
+	w.opts.Verify.AllowRewind = true
+	w.open(w.repo.Dir)
+	w.wait(time.Hour)
+	w.cycle()
+	w.runs("web", "app:1")
+	w.opts.Verify.AllowRewind = false
+	w.open(w.repo.Dir)
+	w.cycle()
+}

@@ -48,6 +48,9 @@ func (c *cycle) check(ctx context.Context, h *HostResult) error {
 	c.watches.follow(ctx, h)
 	c.lookedAt(h)
 	h.Current = deployment.Current()[0]
+	if err := c.checkHistory(ctx, h); err != nil {
+		return c.failed(h, err)
+	}
 	c.stay(ctx, h, opts)
 	return nil
 }

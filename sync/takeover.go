@@ -133,7 +133,7 @@ func (c *cycle) builtOn(ctx context.Context, tip, commit gitrepo.Hash) (bool, er
 	}
 	lineage, err := c.source.Inspect(ctx, tip, gitrepo.InspectOptions{Known: commit})
 	switch {
-	case gitrepo.Faulty(err):
+	case gitrepo.Forever(err):
 	case err != nil:
 		return false, err
 	default:

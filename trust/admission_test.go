@@ -87,3 +87,22 @@ func TestATipThatCannotBeReadIsRefusedOnce(t *testing.T) {
 	w.signed("main", "2")
 	w.admit(nil)
 }
+
+// A signature binds no branch: where that matters, keys that deploy sign tags and no commits.
+func TestACommitOfAnotherBranchWaitsForTheTagOfWhoeverDeploys(t *testing.T) {
+	w := newWorld(t)
+	author := gittest.NewSSHKey(t)
+	w.gate.Tags = "deploy-*"
+	w.commit("main", "1")
+	w.repo.SignTag("deploy-1", "main", w.alice, then)
+	w.admit(nil)
+	w.repo.ResetBranch("topic", w.repo.Hash("main"))
+	w.commit("topic", "2")
+	draft := w.repo.Sign("topic", author, then)
+	w.repo.ResetBranch("main", draft)
+	w.admit(trust.ErrRefused)
+	w.repo.SignTag("deploy-by-author", "main", author, then)
+	w.admit(trust.ErrRefused)
+	w.repo.SignTag("deploy-2", "main", w.alice, then)
+	w.admit(nil)
+}

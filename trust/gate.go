@@ -121,7 +121,12 @@ func (g *Gate) Admit(ctx context.Context, store *gitrepo.Store, tip gitrepo.Hash
 }
 
 // Accept remembers a commit that was admitted and fetched.
-func (g *Gate) Accept(tip gitrepo.Hash) error { return g.Memory.Accept(tip, g.Now()) }
+func (g *Gate) Accept(tip gitrepo.Hash) error {
+	if err := g.Memory.Accept(tip, g.Now()); err != nil || !g.AllowRewind {
+		return err
+	}
+	return g.Memory.ProveAll()
+}
 
 // refuseUnread refuses a commit that cannot be read as a commit, or not within bounds. That
 // stays so, so it is not fetched again; a connection that fails is not the commit's fault.

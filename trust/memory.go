@@ -40,6 +40,10 @@ type known struct {
 	// Accepted is the commit that was accepted last, and When that was.
 	Accepted gitrepo.Hash `json:"accepted,omitempty"`
 	When     time.Time    `json:"when,omitzero"`
+	// Unproven says that the first commit was accepted on nobody's word but that of the state
+	// branch. Proven are the hosts whose containers were found to come from its history.
+	Unproven bool            `json:"unproven,omitempty"`
+	Proven   map[string]bool `json:"proven,omitempty"`
 	// Records are the SHA-256 digests of records in the state branch, by host.
 	Records map[string]string `json:"records,omitempty"`
 	// Tips are how far state branches were, by name.
@@ -171,8 +175,41 @@ func (m *Memory) Accepted() gitrepo.Hash {
 func (m *Memory) Accept(commit gitrepo.Hash, now time.Time) error {
 	return m.change(func(k *known) bool {
 		same := k.Accepted == commit
+		k.Unproven = k.Unproven || k.Accepted == ""
 		k.Accepted, k.When = commit, now.UTC()
 		return !same
+	})
+}
+
+// Proven says whether what runs on a host need not be compared with the history of the branch
+// any more: it was, or this memory goes back further.
+func (m *Memory) Proven(host string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	know := m.look()
+	return !know.Unproven || know.Proven[host]
+}
+
+// Prove remembers that what runs on a host came from the history of the branch.
+func (m *Memory) Prove(host string) error {
+	return m.change(func(k *known) bool {
+		if !k.Unproven || k.Proven[host] {
+			return false
+		}
+		if k.Proven == nil {
+			k.Proven = map[string]bool{}
+		}
+		k.Proven[host] = true
+		return true
+	})
+}
+
+// ProveAll remembers that an operator has said so of all hosts.
+func (m *Memory) ProveAll() error {
+	return m.change(func(k *known) bool {
+		changed := k.Unproven
+		k.Unproven, k.Proven = false, nil
+		return changed
 	})
 }
 
@@ -247,7 +284,7 @@ func (m *Memory) change(change func(*known) bool) (err error) {
 	next := m.know
 	next.Records, next.Tips = maps.Clone(m.know.Records), maps.Clone(m.know.Tips)
 	next.Identities, next.HostIdentities = maps.Clone(m.know.Identities), maps.Clone(m.know.HostIdentities)
-	next.Adopted = slices.Clone(m.know.Adopted)
+	next.Adopted, next.Proven = slices.Clone(m.know.Adopted), maps.Clone(m.know.Proven)
 	if !change(&next) {
 		return nil
 	}
