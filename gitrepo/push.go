@@ -19,7 +19,7 @@ import (
 )
 
 // Push moves the branch from one commit to another one that [Store.Commit] made on
-// it. An empty old tip creates the branch. It is a compare-and-swap: when the
+// it, with those that it made in between. An empty old tip creates the branch. It is a compare-and-swap: when the
 // branch is not at the old tip, nothing is changed. When the answer is lost the
 // remote is asked where the branch is.
 //
@@ -27,8 +27,8 @@ import (
 func (s *Store) Push(ctx context.Context, newTip, oldTip Hash) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	objects, ok := s.written[newTip]
-	if !ok {
+	objects, commits := s.since(newTip, oldTip)
+	if commits == 0 {
 		return fmt.Errorf("push %s: %w", newTip.Short(), ErrObjectMissing)
 	}
 	ctx, cancel := context.WithTimeout(ctx, transferTimeout)
@@ -41,9 +41,27 @@ func (s *Store) Push(ctx context.Context, newTip, oldTip Hash) error {
 	if err != nil {
 		return err
 	}
-	s.commits++
+	s.commits += commits
 	clear(s.written)
 	return s.setTip(newTip)
+}
+
+// since returns the objects of the commits that were made here since the old tip, up to the
+// new one, and how many commits these are.
+func (s *Store) since(newTip, oldTip Hash) (objects []plumbing.Hash, commits int) {
+	for tip := newTip; tip != oldTip; commits++ {
+		made, ok := s.written[tip]
+		if !ok {
+			break
+		}
+		objects = append(objects, made...)
+		c, err := object.GetCommit(s.storer, tip.git())
+		if err != nil || len(c.ParentHashes) == 0 {
+			return objects, commits + 1
+		}
+		tip = Hash(c.ParentHashes[0].String())
+	}
+	return objects, commits
 }
 
 func (s *Store) send(ctx context.Context, objects []plumbing.Hash, newTip, oldTip Hash, said io.Writer) (err error) {

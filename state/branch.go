@@ -306,6 +306,17 @@ func (b *Branch) Save(ctx context.Context, records map[string]*Record, entry Ent
 
 // save commits and pushes changed files, which are asked for again after a lost race.
 func (b *Branch) save(ctx context.Context, entry Entry, changed func() (map[string][]byte, error)) error {
+	return b.untilWon(ctx, func() error {
+		changes, err := changed()
+		if err != nil || len(changes) == 0 {
+			return err
+		}
+		return b.push(ctx, changes, entry)
+	})
+}
+
+// untilWon runs what commits and pushes, again after each race that it lost.
+func (b *Branch) untilWon(ctx context.Context, try func() error) error {
 	if err := b.writable(); err != nil {
 		return err
 	}
@@ -321,11 +332,7 @@ func (b *Branch) save(ctx context.Context, entry Entry, changed func() (map[stri
 				return err
 			}
 		}
-		changes, err := changed()
-		if err != nil || len(changes) == 0 {
-			return err
-		}
-		lost = b.push(ctx, changes, entry)
+		lost = try()
 		if !errors.Is(lost, gitrepo.ErrRaceLost) {
 			return lost
 		}
@@ -382,22 +389,19 @@ func (b *Branch) files(records map[string]*Record) (map[string][]byte, error) {
 }
 
 func (b *Branch) push(ctx context.Context, changes map[string][]byte, entry Entry) error {
-	if b.tree == nil {
-		changes["README.md"] = []byte(readme)
-	}
 	author := b.author
 	author.When = entry.When
 	opts := gitrepo.CommitOptions{Parent: b.tip, Changes: changes, Message: entry.message(), Author: author}
-	switch {
-	case b.seal != nil:
-		b.seals(&opts)
-	case b.fault != nil && b.fault.lasting:
-		b.replaces(&opts)
-	}
+	b.first(&opts)
 	tip, err := b.store.Commit(ctx, opts)
 	if err != nil {
 		return fmt.Errorf("commit to branch %s: %w", b.name, err)
 	}
+	return b.move(ctx, tip)
+}
+
+// move pushes a commit that was made on the tip.
+func (b *Branch) move(ctx context.Context, tip gitrepo.Hash) error {
 	if err := b.store.Push(ctx, tip, b.tip); err != nil {
 		return fmt.Errorf("push branch %s: %w", b.name, err)
 	}
@@ -405,6 +409,19 @@ func (b *Branch) push(ctx context.Context, changes map[string][]byte, entry Entr
 		return b.pushed(ctx, tip)
 	}
 	return b.Load(ctx, gitrepo.Refs{}.With(b.name, tip))
+}
+
+// first prepares a commit that is made on the tip.
+func (b *Branch) first(opts *gitrepo.CommitOptions) {
+	if b.tree == nil {
+		opts.Changes["README.md"] = []byte(readme)
+	}
+	switch {
+	case b.seal != nil:
+		b.seals(opts)
+	case b.fault != nil && b.fault.lasting:
+		b.replaces(opts)
+	}
 }
 
 // replaces builds a commit from what can be read alone.

@@ -6,6 +6,10 @@
 //
 // [Branch.Save] pushes with compare-and-swap: when somebody else pushed in the
 // meantime it fetches, puts our hosts' files on top, and pushes again. It never
-// overwrites another's work. Not guaranteed: that a record exists. Lost records
+// overwrites another's work. [Records.Put] and [Records.Flush] do so for records that wait
+// where that does not work, in the order in which they came.
+//
+// What of a branch cannot be read is a [*Fault], and counts as not recorded; the next
+// commit puts back what can be. Not guaranteed: that a record exists. Lost records
 // are brought back from the labels on the containers.
 package state

@@ -35,6 +35,8 @@ type Records struct {
 	refused Refused
 	// branches are those that were read so far, by name.
 	branches map[string]*Branch
+	// waiting are records that are not in the branches yet.
+	waiting queue
 }
 
 // OpenRecords returns the records in the branches of this name, which may hold
@@ -46,7 +48,7 @@ func OpenRecords(dir string, remote *gitrepo.Remote, name string, author gitrepo
 	if strings.Count(name, HostInName) > 1 {
 		return nil, fmt.Errorf("the state branch %s: write %s once", name, HostInName)
 	}
-	r := &Records{dir: dir, remote: remote, name: name, author: author, branches: map[string]*Branch{}}
+	r := &Records{dir: dir, remote: remote, name: name, author: author, branches: map[string]*Branch{}, waiting: newQueue()}
 	if r.PerHost() {
 		return r, nil
 	}
@@ -119,8 +121,25 @@ func (r *Records) Load(ctx context.Context, refs gitrepo.Refs) error {
 	return r.branches[r.name].Load(ctx, refs)
 }
 
-// Hosts returns the names of the hosts that have a record, in order.
+// Hosts returns the names of the hosts that have a record, in order: those too whose record
+// waits to be written.
+//
+// Errors: [*Fault].
 func (r *Records) Hosts() ([]string, error) {
+	hosts, err := r.hosts()
+	for host, newest := range r.waiting.newest {
+		if newest.record != nil && !slices.Contains(hosts, host) {
+			hosts = append(hosts, host)
+		}
+	}
+	slices.Sort(hosts)
+	return slices.DeleteFunc(hosts, func(host string) bool {
+		newest, waits := r.waiting.newest[host]
+		return waits && newest.record == nil
+	}), err
+}
+
+func (r *Records) hosts() ([]string, error) {
 	if !r.PerHost() {
 		return r.branches[r.name].Hosts()
 	}
@@ -145,6 +164,9 @@ func (r *Records) Record(ctx context.Context, host string) (*Record, error) {
 		return nil, err
 	}
 	record, err := b.Record(host)
+	if newest, waits := r.waiting.newest[host]; waits && !newest.olderThan(record, r.waiting.now()) {
+		record = newest.record
+	}
 	return record, errors.Join(fault, err)
 }
 
@@ -180,6 +202,9 @@ func (r *Records) loaded(ctx context.Context, host string) (*Branch, error) {
 // Save commits the given records (nil removes one): in a single commit, or in one for
 // each host where each has a branch. See [Branch.Save].
 func (r *Records) Save(ctx context.Context, records map[string]*Record, entry Entry) error {
+	if _, err := r.Flush(ctx); err != nil {
+		return err
+	}
 	if !r.PerHost() {
 		return r.branches[r.name].Save(ctx, records, entry)
 	}

@@ -8,12 +8,14 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	stdsync "sync"
 	"testing"
 
 	"github.com/gitsync/gitsync/internal/gittest"
 	"github.com/gitsync/gitsync/state"
+	"github.com/gitsync/gitsync/sync"
 )
 
 var errKilled = errors.New("killed")
@@ -26,6 +28,10 @@ type reaper struct {
 	at    int
 	late  bool
 	dead  bool
+	// outbox is where records wait, and kept what was there at the death: what comes later
+	// no dead process wrote.
+	outbox string
+	kept   map[string]bool
 }
 
 // enter is before a call, leave after it.
@@ -33,28 +39,50 @@ func (r *reaper) enter() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.calls++
-	r.dead = r.dead || r.calls == r.at && !r.late
-	return r.verdict()
+	return r.verdict(r.calls == r.at && !r.late)
 }
 
 func (r *reaper) leave() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.dead = r.dead || r.calls >= r.at && r.at > 0 && r.late
-	return r.verdict()
+	return r.verdict(r.calls >= r.at && r.at > 0 && r.late)
 }
 
-func (r *reaper) verdict() error {
+func (r *reaper) verdict(dies bool) error {
+	if dies && !r.dead {
+		r.dead, r.kept = true, map[string]bool{}
+		for _, file := range r.waiting() {
+			r.kept[file] = true
+		}
+	}
 	if r.dead {
 		return errKilled
 	}
 	return nil
 }
 
+func (r *reaper) waiting() []string {
+	files, _ := filepath.Glob(filepath.Join(r.outbox, "*"))
+	return files
+}
+
+// bury takes back what the process wrote to its disk after its death.
+func (r *reaper) bury() {
+	if !r.dead {
+		return
+	}
+	for _, file := range r.waiting() {
+		if !r.kept[file] {
+			_ = os.Remove(file)
+		}
+	}
+}
+
 // set begins anew, with a death at call k; none for 0.
 func (r *reaper) set(k int, late bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.bury()
 	r.calls, r.at, r.late, r.dead = 0, k, late, false
 }
 
@@ -68,7 +96,7 @@ func (r *reaper) made() int {
 // newMortalWorld is a world whose runtime and Git server a reaper watches.
 func newMortalWorld(t *testing.T) (*world, *reaper) {
 	w := newWorld(t)
-	r := &reaper{}
+	r := &reaper{outbox: filepath.Join(w.opts.DataDir, sync.OutboxDir)}
 	w.watched.Before = func(int, string, string) error { return r.enter() }
 	w.watched.After = func(int, string, string) error { return r.leave() }
 	server := gittest.ServeHTTP(t, w.repo, gittest.HTTPOptions{})

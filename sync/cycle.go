@@ -60,6 +60,10 @@ type cycle struct {
 	files map[string]map[string]bool
 	// records are those of the hosts that others handle, where there is a roll-out.
 	records map[string]*state.Record
+	// number counts the cycles of this process.
+	number int
+	// backlog says why the state branch cannot be written; nil when it can, or was not to be.
+	backlog *Backlog
 	// faults are what cannot be read in the state branch, by their text.
 	faults map[string]*state.Fault
 }
@@ -111,7 +115,8 @@ func (s *Syncer) cycle(ctx context.Context, change func(*cycle)) *Result {
 }
 
 func (s *Syncer) newCycle() *cycle {
-	return &cycle{Syncer: s, result: &Result{Offline: s.opts.Offline}, left: make(chan struct{})}
+	s.cycles++
+	return &cycle{Syncer: s, number: s.cycles, result: &Result{Offline: s.opts.Offline}, left: make(chan struct{})}
 }
 
 // Plan does what Cycle does, up to the plan. It changes nothing.

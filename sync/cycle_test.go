@@ -154,8 +154,9 @@ func TestARecordThatCannotBePushedIsPushedLater(t *testing.T) {
 	w := newWorld(t)
 	commit := w.commit(map[string]string{web1: web("nginx:1.26")}, "start")
 	w.repo.RefusePushes("closed for today")
-	if r := w.fail(); !errors.Is(r.Err, gitrepo.ErrPushRefused) || !strings.Contains(r.Err.Error(), "closed for today") {
-		t.Errorf("cycle: %v, want ErrPushRefused with the hook's words", r.Err)
+	r := w.fail()
+	if err := errors.Join(r.StateErrs...); r.Err != nil || !errors.Is(err, gitrepo.ErrPushRefused) || !strings.Contains(err.Error(), "closed for today") {
+		t.Errorf("cycle: %v, %v, want ErrPushRefused with the hook's words", r.Err, err)
 	}
 	w.runs("web", "nginx:1.26")
 	w.repo.RefusePushes("")
@@ -174,7 +175,9 @@ func TestSomebodyElsesStateIsKept(t *testing.T) {
 	w.cycle()
 	w.repo.Commit("gitsync/state", map[string]string{"hosts/other/state.yaml": "theirs"}, "theirs")
 	w.commit(map[string]string{web1: web("nginx:1.27")}, "bump")
-	w.cycle()
+	if r := w.fail(); len(r.StateErrs) != 1 || r.Err != nil {
+		t.Errorf("of a record that cannot be read: %v", problems(r))
+	}
 	if got := w.repo.Show("gitsync/state", "hosts/other/state.yaml"); got != "theirs" {
 		t.Errorf("their record holds %q", got)
 	}

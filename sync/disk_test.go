@@ -79,7 +79,7 @@ func TestWhatCannotBeWrittenDownIsRecordedOnceThereIsRoom(t *testing.T) {
 		for range 3 {
 			w.machine.SetStatus("web", "exited")
 			r := w.fail()
-			if !errors.Is(r.Err, disk.ErrUnwritable) {
+			if !errors.Is(errors.Join(append(r.StateErrs, r.Err)...), disk.ErrUnwritable) {
 				t.Errorf("%s: %v, want an error of the disk", name, problems(r))
 			}
 			w.runs("web", "nginx:1.26")

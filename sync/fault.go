@@ -65,6 +65,13 @@ func (c *cycle) recordedHosts() ([]string, error) {
 // what was not said there before. A cycle for a few hosts has not read the others.
 func (c *cycle) reportFaults(ctx context.Context) {
 	log := zerolog.Ctx(ctx)
+	if c.planOnly {
+		c.reportOutbox(ctx)
+		c.backlog = c.backlogOf(nil)
+	}
+	if c.backlog != nil {
+		c.result.StateErrs = append(c.result.StateErrs, c.backlog)
+	}
 	for _, text := range slices.Sorted(maps.Keys(c.faults)) {
 		fault := c.faults[text]
 		c.result.StateErrs = append(c.result.StateErrs, fault)

@@ -140,7 +140,11 @@ func (c *cycle) tell(ctx context.Context) {
 		f.Commit, f.Subject = string(c.commit.Hash), c.commit.Subject
 	}
 	// What heals by itself is no news of the commit.
-	if err := c.result.Err; err != nil && React(err) != Retry && ctx.Err() == nil {
+	err := c.result.Err
+	if err == nil && c.backlog != nil {
+		err = c.backlog.Err
+	}
+	if err != nil && React(err) != Retry && ctx.Err() == nil {
 		f.Err = firstLine(err)
 	}
 	if r := c.refused; r != nil {

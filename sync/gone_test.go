@@ -105,7 +105,7 @@ func TestAHostIsCleanAlsoWhenThatCannotBeRecordedAtFirst(t *testing.T) {
 	w.commit(map[string]string{"README.md": "x"}, "Give web1 up\n\nprune: allow")
 	w.repo.RefuseBranch("gitsync/state", "not now")
 	for range 2 {
-		if r := w.fail(); r.Err == nil {
+		if r := w.fail(); len(r.StateErrs) != 1 {
 			t.Error("the refused push is not told")
 		}
 		if got := m.runs("a"); got != "" {

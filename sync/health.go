@@ -55,7 +55,7 @@ func (h *health) learn(now time.Time, r *Result) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.ended = now
-	err := errors.Join(r.Err, r.GitErr)
+	err := errors.Join(r.Err, r.GitErr, r.backlog())
 	if err == nil || React(err) == NeedsCommit || errors.Is(err, context.Canceled) {
 		h.failing, h.reason = time.Time{}, ""
 		return

@@ -57,6 +57,9 @@ type Options struct {
 	Seal *trust.Seal
 	// DataDir holds what is fetched. Empty keeps it in a temporary directory.
 	DataDir string
+	// ReadOutbox, where there is no DataDir, is a directory with what another process could not
+	// write to the state branch yet: it is shown, and left to that one.
+	ReadOutbox string
 	// Author is written on the commits of the state branch.
 	Author gitrepo.Signature
 	// Connector opens the hosts' runtimes; container.Connect by default. Runtimes

@@ -9,8 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/rs/zerolog"
-
 	"github.com/gitsync/gitsync/container"
 	"github.com/gitsync/gitsync/gitrepo"
 	"github.com/gitsync/gitsync/internal/grace"
@@ -59,40 +57,22 @@ func (c *cycle) record(ctx context.Context) error {
 	} else if !errors.Is(unremembered, trust.ErrNotRemembered) {
 		return unremembered
 	}
-	bySource := map[string][]*HostResult{}
-	for _, h := range c.unsaved {
-		source := h.source()
-		bySource[source] = append(bySource[source], h)
+	c.reportOutbox(ctx)
+	for _, changed := range c.unsavedBySource() {
+		c.enqueue(ctx, changed)
 	}
 	timeout := recordTimeout
 	if c.once {
 		timeout = lastRecordTimeout
 	}
-	if len(bySource) == 0 && c.opts.Seal == nil && !c.state.Broken() {
+	if c.state.Waiting().Commits == 0 && c.opts.Seal == nil && !c.state.Broken() {
 		return unremembered
 	}
 	ctx, cancel := grace.Context(ctx, timeout, recordGrace)
 	defer cancel()
-	for _, source := range slices.Sorted(maps.Keys(bySource)) {
-		changed := bySource[source]
-		sortHosts(changed)
-		records := map[string]*state.Record{}
-		for _, h := range changed {
-			records[h.Name] = h.record
-		}
-		entry := c.entryOf(source, changed, records)
-		if err := c.state.Save(ctx, records, entry); errors.Is(err, trust.ErrNotRemembered) {
-			// It is in the state branch.
-			unremembered = errors.Join(unremembered, err)
-		} else if err != nil {
-			return fmt.Errorf("record the deployment in branch %s (the next cycle tries again): %w", c.opts.StateBranch, err)
-		}
-		for _, h := range changed {
-			delete(c.unrecorded, h.Name)
-			delete(c.unsaved, h.Name)
-		}
-		c.result.Recorded = entry.Subject
-		zerolog.Ctx(ctx).Info().Str("branch", c.opts.StateBranch).Str("subject", entry.Subject).Msg("recorded")
+	unremembered = errors.Join(unremembered, c.flushRecords(ctx))
+	if c.backlog != nil {
+		return unremembered
 	}
 	return errors.Join(unremembered, c.repairState(ctx))
 }

@@ -50,7 +50,7 @@ type Result struct {
 	// that it had.
 	GitErr error
 	// StateErrs are what is wrong with the state branch, where the cycle went on without it:
-	// [*state.Fault] for what cannot be read in it.
+	// [*state.Fault] for what cannot be read in it, [*Backlog] for what cannot be written.
 	StateErrs []error
 	// Err is why the cycle as a whole failed: Git could not be read, the state
 	// branch could not be written.

@@ -48,6 +48,10 @@ type Syncer struct {
 	// changes of these.
 	unsaved    map[string]*HostResult
 	unrecorded map[string][]string
+	// cycles counts the cycles.
+	cycles int
+	// outboxProblems are what of the outbox could not be read.
+	outboxProblems []error
 	// knownFaults are those of the state branch that the log has.
 	knownFaults map[string]bool
 	// found are records that tasks have found to be right.
@@ -125,6 +129,7 @@ func New(opts Options) (*Syncer, error) {
 	if s.opts.Seal != nil {
 		s.state.Require(s.opts.Seal, recordsRefused)
 	}
+	s.openOutbox()
 	return s, nil
 }
 

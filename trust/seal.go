@@ -25,9 +25,9 @@ const (
 	maxBelow  = 1000
 )
 
-// trailerBranch says which branch a commit was signed for: what was signed for another one,
+// TrailerBranch says which branch a commit was signed for: what was signed for another one,
 // or as something else, does not count.
-const trailerBranch = "Gitsync-Branch: "
+const TrailerBranch = "Gitsync-Branch: "
 
 // Seal says which commits of state branches count: those that were signed by somebody who
 // may, for that branch, and later than the one that counted last.
@@ -43,7 +43,7 @@ type Seal struct {
 }
 
 // Mark returns a message of a commit that says for which branch it is signed.
-func (s *Seal) Mark(message, branch string) string { return message + trailerBranch + branch + "\n" }
+func (s *Seal) Mark(message, branch string) string { return message + TrailerBranch + branch + "\n" }
 
 // Verdict is what is to be thought of the tip of a state branch.
 type Verdict struct {
@@ -98,7 +98,7 @@ func (s *Seal) check(rules signature.Rules, c *gitrepo.SignedCommit, branch stri
 		return err
 	}
 	// The last one is ours: a trailer within what others have a say in comes before.
-	_, marked, found := cutLast(strings.TrimRight(c.Message, "\n"), "\n"+trailerBranch)
+	_, marked, found := cutLast(strings.TrimRight(c.Message, "\n"), "\n"+TrailerBranch)
 	if !found || marked != branch {
 		return fmt.Errorf("%s did not sign it for this branch", who)
 	}

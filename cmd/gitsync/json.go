@@ -93,6 +93,11 @@ type stateErrorJSON struct {
 	Commit string `json:"commit,omitempty"`
 	File   string `json:"file,omitempty"`
 	Host   string `json:"host,omitempty"`
+	// Since says since when the branch cannot be written, and Deployments and Records how
+	// much waits.
+	Since       *time.Time `json:"since,omitempty"`
+	Deployments int        `json:"deployments,omitempty"`
+	Records     int        `json:"records,omitempty"`
 }
 
 func stateErrorsJSON(r *sync.Result) []stateErrorJSON {
@@ -102,6 +107,13 @@ func stateErrorsJSON(r *sync.Result) []stateErrorJSON {
 		var fault *state.Fault
 		if errors.As(err, &fault) {
 			one.Branch, one.Commit, one.File, one.Host = fault.Branch, string(fault.Commit), fault.Path, fault.Host
+		}
+		var backlog *sync.Backlog
+		if errors.As(err, &backlog) {
+			one.Branch, one.Deployments, one.Records = backlog.Branch, backlog.Commits, backlog.Records
+			if !backlog.Since.IsZero() {
+				one.Since = &backlog.Since
+			}
 		}
 		out = append(out, one)
 	}

@@ -84,6 +84,8 @@ func (s *settings) openSyncer(path string, use dataUse, progress func(runtime.Pu
 	}
 	if use == keeps {
 		opts.DataDir = s.repoDir(opts.Remote)
+	} else if opts.Remote != nil && use == looks {
+		opts.ReadOutbox = filepath.Join(s.repoDir(opts.Remote), sync.OutboxDir)
 	}
 	if err := s.trust(&opts, use); err != nil {
 		closeRemote()

@@ -55,7 +55,8 @@ var mayImport = map[string][]string{
 		"container", "container/types", "host", "host/direct", "host/ssh",
 		"internal/spelling", "registry", "runtime/docker", "runtime/memory", "secret",
 	},
-	"state": {"container", "container/types", "gitrepo", "internal/disk", "internal/panics", "internal/yamlout", "trust"},
+	"state/outbox": {},
+	"state":        {"container", "container/types", "gitrepo", "internal/disk", "internal/panics", "internal/yamlout", "state/outbox", "trust"},
 
 	"pin": {"layout"},
 
@@ -66,7 +67,7 @@ var mayImport = map[string][]string{
 	"server": {},
 
 	"sync": {
-		"container", "container/types", "gitrepo", "host", "internal/disk", "internal/grace", "internal/panics", "layout", "lease", "policy", "registry", "report", "runtime", "secret", "state", "trust",
+		"container", "container/types", "gitrepo", "host", "internal/disk", "internal/grace", "internal/panics", "layout", "lease", "policy", "registry", "report", "runtime", "secret", "state", "state/outbox", "trust",
 	},
 
 	"internal/demo": {
