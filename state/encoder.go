@@ -26,10 +26,24 @@ type encoded struct {
 	text []byte
 }
 
-const stateKey = "previousState"
+const (
+	stateKey = "previousState"
+	// minKept is how many containers a record has at least whose texts are kept: of fewer
+	// ones the memory is worth more than the time, on a thousand hosts.
+	minKept = 100
+)
 
 // yaml returns what [Record.YAML] returns.
 func (e *encoder) yaml(r *Record) ([]byte, error) {
+	if len(r.PreviousState) < minKept {
+		e.containers = nil
+		return r.YAML()
+	}
+	return e.spliced(r)
+}
+
+// spliced is yaml with the texts that are kept.
+func (e *encoder) spliced(r *Record) ([]byte, error) {
 	plain := r.plain()
 	if err := e.encode(plain.PreviousState); err != nil {
 		return nil, fmt.Errorf("write state record: %w", err)

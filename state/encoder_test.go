@@ -89,7 +89,7 @@ func TestTheEncoderWritesWhatARecordIs(t *testing.T) {
 		case 2:
 			record.Moving, record.HeldBack = map[string]string{"a": "b"}, &HeldBack{Commit: "x", Deployed: []string{"q"}}
 		}
-		got, err := e.yaml(record)
+		got, err := e.spliced(record)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -99,6 +99,24 @@ func TestTheEncoderWritesWhatARecordIs(t *testing.T) {
 		}
 		if !bytes.Equal(got, want) {
 			t.Fatalf("got\n%s\nwant\n%s", got, want)
+		}
+	}
+}
+
+func TestTheTextsOfSmallRecordsAreNotKept(t *testing.T) {
+	e, r := &encoder{}, manyContainers(minKept)
+	for _, size := range []int{minKept, minKept - 1} {
+		for key := range r.PreviousState {
+			if len(r.PreviousState) > size {
+				delete(r.PreviousState, key)
+			}
+		}
+		got, err := e.yaml(r)
+		if want, wantErr := r.YAML(); err != nil || wantErr != nil || !bytes.Equal(got, want) {
+			t.Errorf("%d containers: the record is another one, %v, %v", size, err, wantErr)
+		}
+		if kept := len(e.containers); kept != size && size == minKept || kept != 0 && size < minKept {
+			t.Errorf("%d containers: the texts of %d are kept", size, kept)
 		}
 	}
 }
