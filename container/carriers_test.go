@@ -158,8 +158,10 @@ func TestConfigFilesLeaveNoVolumeBehind(t *testing.T) {
 	if got, err := os.ReadFile(dir + "/app.conf"); string(got) != "one" {
 		t.Errorf("the file holds %q, %v", got, err)
 	}
-	if info, err := os.Stat(dir); err != nil || info.ModTime().Year() < 2000 {
-		t.Errorf("the directory is of %v, %v, want now", info.ModTime(), err)
+	if info, err := os.Stat(dir); err != nil {
+		t.Error(err)
+	} else if info.ModTime().Year() < 2000 {
+		t.Errorf("the directory is of %v, want now", info.ModTime())
 	}
 }
 
