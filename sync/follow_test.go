@@ -1,10 +1,15 @@
 package sync_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/rs/zerolog"
 
 	"github.com/gitsync/gitsync/policy"
 	"github.com/gitsync/gitsync/sync"
@@ -53,4 +58,23 @@ func TestKeysThatCannotBeReadDeployNothingNewAndRepairsGoOn(t *testing.T) {
 	k.options = ""
 	w.cycle()
 	w.runs("web", "nginx:1.27")
+}
+
+func TestAFetchThatIsInterruptedIsNoErrorInTheLog(t *testing.T) {
+	w := newWorld(t)
+	var log bytes.Buffer
+	ctx, cancel := context.WithCancel(zerolog.New(&log).WithContext(t.Context()))
+	defer cancel()
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		cancel()
+		<-ctx.Done()
+	}))
+	defer server.Close()
+	w.open(server.URL + "/infra.git")
+	if r := w.syncer.Cycle(ctx); r.Converged() {
+		t.Error("a cycle that was interrupted converged")
+	}
+	if strings.Contains(log.String(), `"level":"error"`) || !strings.Contains(log.String(), "interrupted") {
+		t.Errorf("the log says %s", log.String())
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gitsync/gitsync/gitrepo/signature"
 	"github.com/gitsync/gitsync/policy"
 )
 
@@ -110,5 +111,29 @@ func TestWhomToNotifyFollowsItsFile(t *testing.T) {
 	send()
 	if asked["/one"] != 1 || asked["/two"] != 2 {
 		t.Errorf("asked %v", asked)
+	}
+}
+
+func TestAFileOfRevokedKeysThatIsEmptiedFailsClosed(t *testing.T) {
+	dir := t.TempDir()
+	v := &verifySettings{signers: filepath.Join(dir, "signers"), revoked: filepath.Join(dir, "revoked")}
+	const key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ5Y0tSXtE4Xv0PpHuzn9yWjH1KXT0Cp6JRhHDzeHbk3"
+	write(t, v.signers, "alice "+key+"\n")
+	want := func(revoked string, fails bool) {
+		t.Helper()
+		write(t, v.revoked, revoked)
+		if _, err := v.keys(signature.SSH); (err != nil) != fails {
+			t.Errorf("%q: %v", revoked, err)
+		}
+	}
+	want("", false)
+	want(key+"\n", false)
+	want("\n", true)
+	want("# none\n", false)
+	if err := os.Remove(v.revoked); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := v.keys(signature.SSH); err == nil {
+		t.Error("a file that is gone revokes nothing")
 	}
 }

@@ -75,7 +75,7 @@ func (v *verifySettings) stateRules(own signature.Signers) (signature.Rules, err
 		rules.Signers, err = signature.ParseSigners(v.stateSigners, data)
 		return err
 	}), read(v.revoked, func(data []byte) (err error) {
-		rules.Revoked, err = signature.ParseRevoked(v.revoked, data)
+		rules.Revoked, err = v.parseRevoked(data)
 		return err
 	}))
 	if err != nil {

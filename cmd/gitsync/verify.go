@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -20,6 +21,8 @@ type verifySettings struct {
 	tags, forgeKey, forgeMerges     string
 	allowRewind, trustRecords       bool
 	stateSignKey, stateSigners      string
+	// hadRevoked says that the file of revoked keys held something before.
+	hadRevoked atomic.Bool
 }
 
 func (v *verifySettings) addFlags(f *pflag.FlagSet) {
@@ -102,7 +105,7 @@ func (v *verifySettings) keys(kind signature.Kind) (trust.Keys, error) {
 		return err
 	})
 	read(v.revoked, func(data []byte) (err error) {
-		keys.Rules.Revoked, err = signature.ParseRevoked(v.revoked, data)
+		keys.Rules.Revoked, err = v.parseRevoked(data)
 		return err
 	})
 	read(v.forgeKey, func(data []byte) (err error) {
@@ -116,6 +119,17 @@ func (v *verifySettings) keys(kind signature.Kind) (trust.Keys, error) {
 		return trust.Keys{}, fmt.Errorf("read who may sign commits: %w", err)
 	}
 	return keys, nil
+}
+
+// parseRevoked reads the keys that may not sign any more. A file that had some and is empty
+// now is most likely being written: to heed it would let in what a thief signed.
+func (v *verifySettings) parseRevoked(data []byte) (signature.Revoked, error) {
+	if len(bytes.TrimSpace(data)) > 0 {
+		v.hadRevoked.Store(true)
+	} else if v.hadRevoked.Load() {
+		return signature.Revoked{}, fmt.Errorf("%s is empty, and had revoked keys before: write a line that begins with # into it if there are none any more", v.revoked)
+	}
+	return signature.ParseRevoked(v.revoked, data)
 }
 
 // forgeRules reads the forge's own key, of whichever kind it is.
