@@ -31,7 +31,11 @@ func (e *executor) pull(ctx context.Context, s Step) error {
 		return err
 	}
 	zerolog.Ctx(ctx).Info().Str("host", e.name).Str("image", s.Image).Msg("pull")
-	return puller.Pull(ctx, s.Image, runtime.PullOptions{Credential: credential, Progress: e.progress})
+	err = puller.Pull(ctx, s.Image, runtime.PullOptions{Credential: credential, Progress: e.progress})
+	if err != nil && credential.Withheld != "" {
+		return fmt.Errorf("%w (it was pulled without the login that is known for its registry: %s)", err, credential.Withheld)
+	}
+	return err
 }
 
 func (e *executor) create(ctx context.Context, s Step) (undo, error) {

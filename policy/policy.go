@@ -1,8 +1,10 @@
 package policy
 
 import (
+	"fmt"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/gitsync/gitsync/container"
@@ -69,6 +71,23 @@ func (p *Policy) Check(host string, containers container.ContainersState) []Viol
 		found = append(found, never(host, key, s.c)...)
 	}
 	return found
+}
+
+// Names says whether the operator's own policy names where a host is: an entry of address
+// allows it that is not the default profile's.
+func (p *Policy) Names(name string, at container.Machine) bool {
+	by, b := decide(of(p.blocks, name), "address", placeOf(at))
+	return by != nil && by.entry.allow && !b.builtin
+}
+
+// Naming is what to put into the policy file so that [Policy.Names] is true, on one line.
+func Naming(name string, at container.Machine) string {
+	return fmt.Sprintf("hosts: {%s: {address: {allow: [%s]}}}", name, strconv.Quote(placeOf(at).allow))
+}
+
+func placeOf(at container.Machine) value {
+	m := &container.HostConfiguredContainer{Container: container.Container{Runtime: at.Runtime}, Host: at.Host}
+	return addressValues(subject{c: m})[0]
 }
 
 // of returns the blocks that are about a host, the weightiest first.

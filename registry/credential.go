@@ -23,6 +23,8 @@ type Credential struct {
 	Username, Password string
 	// IdentityToken takes the place of both: a token that was given at a login.
 	IdentityToken string
+	// Withheld is why there is none although one is known; it holds no secret.
+	Withheld string
 }
 
 // Credentials returns the credential for a registry, as [Of] names it. The error says
@@ -30,7 +32,9 @@ type Credential struct {
 type Credentials func(ctx context.Context, registry string) (Credential, error)
 
 // IsZero says whether there is none.
-func (c Credential) IsZero() bool { return c == Credential{} }
+func (c Credential) IsZero() bool {
+	return c.Username == "" && c.Password == "" && c.IdentityToken == ""
+}
 
 // String returns a text without what is secret.
 func (c Credential) String() string {

@@ -84,7 +84,7 @@ func (c *cycle) deploymentOf(h *HostResult) *container.Containers {
 		Machine:      &container.Machine{Host: h.Host.Host, Runtime: h.Host.Runtime},
 		Connector:    c.connections.Connect,
 		Progress:     c.opts.Progress,
-		Credentials:  h.Host.Registries.Over(h.Name, c.registryPassword(h), c.opts.Credentials),
+		Credentials:  c.loginsOf(h),
 	}
 	if lease, ok := c.leaseOf(h); ok {
 		containers.Lease = lease

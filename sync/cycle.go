@@ -55,6 +55,8 @@ type cycle struct {
 	trees map[string]string
 	// identities are those of the repo, by the name of the state branch.
 	identities map[string]identity
+	// sealed are the owners of ciphertexts, by their digests.
+	sealed map[string]map[string]bool
 	// files are the config files of hosts by their confirmed records, as far as the policy
 	// asked for them.
 	files map[string]map[string]bool

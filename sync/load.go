@@ -29,15 +29,7 @@ func (c *cycle) load(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("load %s: %w", c.where(), err)
 	}
-	c.settings, c.names, c.result.Mistakes = repo.Settings, repo.Names, repo.Mistakes()
-	c.result.Unnamed = repo.Unnamed
-	for _, invalid := range repo.Invalid {
-		c.result.Invalid = append(c.result.Invalid, invalid.Name)
-		if c.result.mistakes == nil {
-			c.result.mistakes = map[string]layout.Mistakes{}
-		}
-		c.result.mistakes[invalid.Name] = invalid.Mistakes
-	}
+	c.takeOver(repo)
 	c.warn(ctx, repo.Warnings)
 	c.forgetFresh()
 	for _, host := range repo.Hosts {
@@ -75,6 +67,9 @@ func (c *cycle) load(ctx context.Context) error {
 	if err := c.findTransfers(ctx, repo); err != nil {
 		return err
 	}
+	if err := c.noteSealed(ctx); err != nil {
+		return err
+	}
 	c.all = slices.Clone(c.hosts)
 	if c.only != nil {
 		c.hosts = slices.DeleteFunc(c.hosts, func(h *HostResult) bool { return c.stale || !c.only[h.Name] })
@@ -83,6 +78,20 @@ func (c *cycle) load(ctx context.Context) error {
 	c.announce(ctx)
 	c.begins(ctx)
 	return nil
+}
+
+// takeOver notes what the repo says as a whole, and what is wrong with it.
+func (c *cycle) takeOver(repo *layout.Repo) {
+	c.refusePlainWays(repo)
+	c.settings, c.names, c.result.Mistakes = repo.Settings, repo.Names, repo.Mistakes()
+	c.result.Unnamed = repo.Unnamed
+	for _, invalid := range repo.Invalid {
+		c.result.Invalid = append(c.result.Invalid, invalid.Name)
+		if c.result.mistakes == nil {
+			c.result.mistakes = map[string]layout.Mistakes{}
+		}
+		c.result.mistakes[invalid.Name] = invalid.Mistakes
+	}
 }
 
 func (c *cycle) layoutOptions(ctx context.Context, hosts []string, explain bool) layout.Options {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gitsync/gitsync/container"
 	"github.com/gitsync/gitsync/gitrepo"
+	"github.com/gitsync/gitsync/host"
 	"github.com/gitsync/gitsync/policy"
 	"github.com/gitsync/gitsync/registry"
 	"github.com/gitsync/gitsync/runtime"
@@ -70,6 +71,9 @@ type Options struct {
 	Reporter Reporter
 	// ReportAll tells of the hosts too that other gitsyncs handle, by their records.
 	ReportAll bool
+	// Way, when set, says how well it is known which machine a host is: one that is not known
+	// gets no login and no secret of others. Nil takes all for known.
+	Way func(h host.Host, config container.RuntimeConfig) container.Way
 	// Credentials, when set, are asked with what registries are logged in to, where
 	// host.yaml does not say it.
 	Credentials registry.Credentials

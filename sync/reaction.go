@@ -32,7 +32,7 @@ func React(err error) Reaction {
 		return Retry
 	}
 	for _, target := range []error{
-		gitrepo.ErrAuth, gitrepo.ErrHostKey, gitrepo.ErrPushRefused, gitrepo.ErrSetup, trust.ErrRewind, trust.ErrKeys, trust.ErrNoStateKey, ErrUnconfirmed, disk.ErrUnwritable,
+		gitrepo.ErrAuth, gitrepo.ErrHostKey, gitrepo.ErrPushRefused, gitrepo.ErrSetup, trust.ErrRewind, trust.ErrKeys, trust.ErrNoStateKey, ErrUnconfirmed, ErrUnknownMachine, disk.ErrUnwritable,
 		state.ErrUnreadable,
 		container.ErrBlocked, container.ErrNotOurs, runtime.ErrNameInUse, runtime.ErrPortInUse,
 	} {

@@ -45,6 +45,8 @@ type hostSecrets struct {
 	sealed *secret.Sealed
 	opener SecretOpener
 	key    []byte
+	// mayHave says why the host must not have a secret; nil where it may have all.
+	mayHave func(name string) error
 	// versions are those of now, and recorded what is to be recorded of them.
 	versions map[string]string
 	recorded map[string]state.Secret
@@ -80,7 +82,7 @@ func (c *cycle) prepareSecrets(ctx context.Context, h *HostResult) {
 	}
 	s := &hostSecrets{
 		host: h.Name, sealed: h.Host.Sealed, opener: c.opts.Secrets, key: c.opts.SecretKey,
-		versions: map[string]string{}, recorded: map[string]state.Secret{}, values: map[string]string{},
+		mayHave: c.mayHave(h), versions: map[string]string{}, recorded: map[string]state.Secret{}, values: map[string]string{},
 	}
 	for _, name := range slices.Sorted(maps.Keys(names)) {
 		var old state.Secret
@@ -110,7 +112,7 @@ func (s *hostSecrets) versionOfSealed(ctx context.Context, name string, old stat
 	case old.Version != "" && old.Ciphertext == entry.Digest:
 		now = old
 	case old.Version != "" && s.comparable(old.MAC):
-		values, err := s.Open(ctx, []string{name})
+		values, err := s.open(ctx, []string{name})
 		if err != nil {
 			zerolog.Ctx(ctx).Debug().Err(err).Str("host", s.host).Str("secret", name).Msg("secrets: it changed, or was encrypted anew")
 			break
@@ -126,7 +128,7 @@ func (s *hostSecrets) versionOfSealed(ctx context.Context, name string, old stat
 // versionOfExternal is for a secret that has no ciphertext: its MAC alone tells. One that
 // cannot be read, or compared, is taken to be what it was.
 func (s *hostSecrets) versionOfExternal(ctx context.Context, name string, old state.Secret) {
-	values, err := s.Open(ctx, []string{name})
+	values, err := s.open(ctx, []string{name})
 	switch {
 	case err != nil:
 		zerolog.Ctx(ctx).Warn().Err(err).Str("host", s.host).Str("secret", name).Msg("secrets: going on with what is deployed")
@@ -142,8 +144,18 @@ func (s *hostSecrets) versionOfExternal(ctx context.Context, name string, old st
 // Version implements container.Secrets.
 func (s *hostSecrets) Version(name string) string { return s.versions[name] }
 
-// Open implements container.Secrets. Each secret is opened once for a task.
+// Open implements container.Secrets: what it returns goes to the host.
 func (s *hostSecrets) Open(ctx context.Context, names []string) (map[string]string, error) {
+	for _, name := range names {
+		if err := s.mayHave(name); err != nil {
+			return nil, err
+		}
+	}
+	return s.open(ctx, names)
+}
+
+// open opens secrets for this process. Each is opened once for a task.
+func (s *hostSecrets) open(ctx context.Context, names []string) (map[string]string, error) {
 	if s.opener == nil {
 		return nil, errNoOpener
 	}

@@ -52,9 +52,10 @@ func (s *settings) openSyncer(path string, use dataUse, progress func(runtime.Pu
 	opts := sync.Options{
 		Branch: s.branch, StateBranch: s.stateBranch, Path: path, Hosts: s.hosts,
 		Author: author(), Progress: progress, DockerHost: (&docker.Config{}).GetAddress(),
-		Connector: s.connector(), Parallel: s.parallel, Local: s.local || s.agent,
+		Parallel: s.parallel, Local: s.local || s.agent,
 		Credentials: dockerconfig.Config{Path: s.dockerConfig}.Credential,
 	}
+	opts.Connector, opts.Way = s.connector()
 	var err error
 	if opts.CurrentPolicy, err = openPolicy(s.policyFile); err != nil {
 		return nil, nil, err
@@ -188,19 +189,33 @@ func isFile(name string) bool {
 	return err == nil && !info.IsDir()
 }
 
-// connector opens the hosts' runtimes.
-func (s *settings) connector() container.Connector {
+// connector opens the hosts' runtimes, and way says how well it is known which machines
+// they are; nil takes all for known. On an agent's own host the engine is the local one,
+// whatever the repo says.
+func (s *settings) connector() (container.Connector, func(host.Host, container.RuntimeConfig) container.Way) {
 	if s.runtime == runtimeMemory {
-		return s.connectMemory
+		return s.connectMemory, nil
 	}
-	connect := container.NewConnector(container.ConnectOptions{
-		SSH: ssh.NewDialer(s.sshOptions(s.sshKey, s.sshKnownHosts)), DockerCertPath: s.certPath,
-	})
+	opts := container.ConnectOptions{SSH: ssh.NewDialer(s.sshOptions(s.sshKey, s.sshKnownHosts)), DockerCertPath: s.certPath}
+	connect := container.NewConnector(opts)
 	if !s.local && !s.agent {
-		return connect
+		return connect, func(h host.Host, config container.RuntimeConfig) container.Way { return container.WayTo(h, config, opts) }
 	}
 	return func(ctx context.Context, _ host.Host, config container.RuntimeConfig) (runtime.Runtime, func(), error) {
+		if config.Docker != nil && s.agent {
+			config.Docker = &docker.Config{PullStall: config.Docker.PullStall}
+		}
 		return connect(ctx, host.Host{DirectConfig: &direct.Config{}}, config)
+	}, s.wayHere(opts)
+}
+
+// wayHere is the way to an engine of this machine: an agent has its own alone.
+func (s *settings) wayHere(opts container.ConnectOptions) func(host.Host, container.RuntimeConfig) container.Way {
+	return func(_ host.Host, config container.RuntimeConfig) container.Way {
+		if s.agent {
+			return container.WayKnown
+		}
+		return container.WayTo(host.Host{DirectConfig: &direct.Config{}}, config, opts)
 	}
 }
 

@@ -18,6 +18,8 @@ type Dialer struct {
 
 	mu    stdsync.Mutex
 	jumps map[string]*jump
+	// verified holds, by wayOf, whether the known hosts had the key at the last login.
+	verified map[string]bool
 }
 
 // jump is a jump host that is in use.
@@ -32,7 +34,7 @@ type jump struct {
 // NewDialer returns a dialer that has connected to nothing yet. It holds nothing that is
 // to be closed: connections to jump hosts end with the last one that goes through them.
 func NewDialer(opts Options) *Dialer {
-	return &Dialer{opts: opts, jumps: map[string]*jump{}}
+	return &Dialer{opts: opts, jumps: map[string]*jump{}, verified: map[string]bool{}}
 }
 
 // login connects to a host once, through the jump hosts on the way, of which via are
@@ -66,12 +68,31 @@ func (d *Dialer) login(ctx context.Context, config Config, via []string) (client
 			return conn, nil
 		}
 	}
-	client, err = logIn(ctx, t, opts, dial)
+	client, known, err := logIn(ctx, t, opts, dial)
 	if err != nil {
 		release()
 		return nil, nil, err
 	}
+	if len(via) == 0 {
+		d.mu.Lock()
+		d.verified[wayOf(config)] = known
+		d.mu.Unlock()
+	}
 	return client, release, nil
+}
+
+// Verified says whether the known hosts of this side, or an authority in them, vouch for
+// the key that a host showed at the last login. A hostKey of the configuration does not, and
+// with [Options.TrustOnFirstUse] neither do known hosts, which may have what was shown first.
+func (d *Dialer) Verified(config Config) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.verified[wayOf(config)]
+}
+
+// wayOf names what decides which machine answers, and which key it may show.
+func wayOf(config Config) string {
+	return config.User + "@" + config.HostPort() + " " + config.ProxyJump + " " + config.HostKey
 }
 
 // through returns a connection to the last of the jump hosts, which is shared until it

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,6 +33,8 @@ type hostKeys struct {
 	file  string
 	files []string
 	db    *knownhosts.HostKeyDB
+	// known says that the known hosts vouch for the key that was shown, pinned or not.
+	known bool
 	// trust accepts and remembers the key of an unknown host.
 	trust bool
 	// advice says how else a key is made known.
@@ -43,7 +46,10 @@ func openHostKeys(ctx context.Context, t *target, opts Options) (*hostKeys, erro
 	k := &hostKeys{ctx: ctx, address: t.HostPort(), trust: opts.TrustOnFirstUse, advice: opts.knownHostsAdvice()}
 	if t.HostKey != "" {
 		var err error
-		k.pin, err = parsePin(t.HostKey)
+		if k.pin, err = parsePin(t.HostKey); err == nil {
+			k.files = existing(t.knownHosts)
+			_ = k.read() // they only say whether they know the key too
+		}
 		return k, err
 	}
 	if len(t.knownHosts) == 1 && t.knownHosts[0] == systemKnownHosts {
@@ -61,6 +67,14 @@ func openHostKeys(ctx context.Context, t *target, opts Options) (*hostKeys, erro
 		return nil, fmt.Errorf("%w: there is no file %s: make it with %s, and compare the fingerprint with what the host's owner says; or %s", ErrHostKey, k.file, k.scan(), k.advice)
 	}
 	return k, k.read()
+}
+
+// existing are those of the files that are there.
+func existing(files []string) []string {
+	return slices.DeleteFunc(slices.Clone(files), func(file string) bool {
+		_, err := os.Stat(file)
+		return err != nil
+	})
 }
 
 func (k *hostKeys) read() error {
@@ -84,13 +98,15 @@ func (k *hostKeys) attempts() [][]string {
 // check implements xssh.HostKeyCallback.
 func (k *hostKeys) check(address string, remote net.Addr, key xssh.PublicKey) error {
 	if k.pin != nil {
-		return k.pin.check(k.address, key)
+		err := k.pin.check(k.address, key)
+		k.known = err == nil && !k.trust && k.db != nil && k.checkRevoked(address, remote, key) == nil && k.db.HostKeyCallback()(address, remote, key) == nil
+		return err
 	}
 	if err := k.checkRevoked(address, remote, key); err != nil {
 		return err
 	}
 	err := k.db.HostKeyCallback()(address, remote, key)
-	if err == nil {
+	if k.known = err == nil && !k.trust; err == nil {
 		return nil
 	}
 	if k.trust && knownhosts.IsHostUnknown(err) {

@@ -46,6 +46,18 @@ func (c *Config) GetAddress() string {
 	return e.address
 }
 
+// Chosen says whether Host is another address than the one that the settings of this
+// machine lead to.
+func (c *Config) Chosen() bool {
+	return c.Host != "" && c.Context == "" && c.Host != (&Config{}).GetAddress()
+}
+
+// ByTLS says whether the engine is spoken to by TLS, with certificates of this machine's.
+func (c *Config) ByTLS() bool {
+	e, err := c.endpoint()
+	return err == nil && e.certs != "" && !e.insecure
+}
+
 // SetAddress changes the address.
 func (c *Config) SetAddress(address string) { c.Host, c.Context = address, "" }
 
