@@ -12,6 +12,9 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/filemode"
 	"github.com/go-git/go-git/v5/plumbing/object"
 	"github.com/go-git/go-git/v5/storage/memory"
+
+	"github.com/gitsync/gitsync/gitrepo/protocol"
+	"github.com/gitsync/gitsync/internal/panics"
 )
 
 // Commit is a commit and what it holds.
@@ -289,23 +292,19 @@ func (w *writer) tree(base *object.Tree, changes map[string][]byte) (plumbing.Ha
 	return w.encode(sortedTree(entries))
 }
 
-// Log returns the newest commits of a branch, newest first, by first parents.
+// Log returns the newest commits of a branch, newest first, by first parents. What they hold
+// is not fetched where the server can leave it out.
 //
 // Errors: those of [Remote.Refs]; [ErrBranchNotFound].
 func (r *Remote) Log(ctx context.Context, branch string, limit int) ([]Commit, error) {
-	refs, err := r.Refs(ctx)
-	if err != nil {
-		return nil, err
-	}
-	tip, err := refs.Branch(branch)
-	if err != nil {
-		return nil, err
-	}
 	ctx, cancel := context.WithTimeout(ctx, transferTimeout)
 	defer cancel()
-	s := &Store{remote: r, branch: branch}
 	storer := memory.NewStorage()
-	if _, err := s.fetchInto(ctx, storer, tip, "", limit); err != nil {
+	tip, err := r.history(ctx, storer, branch, limit)
+	if errors.Is(err, errFilter) {
+		tip, err = r.history(ctx, storer, branch, limit)
+	}
+	if err != nil {
 		return nil, r.classify(ctx, err)
 	}
 	var commits []Commit
@@ -321,4 +320,16 @@ func (r *Remote) Log(ctx context.Context, branch string, limit int) ([]Commit, e
 		}
 	}
 	return commits, nil
+}
+
+// history fetches the newest commits of a branch, and returns its tip.
+func (r *Remote) history(ctx context.Context, into *memory.Storage, branch string, limit int) (_ Hash, err error) {
+	defer panics.Into(&err)
+	u, tip, err := (&Store{remote: r, branch: branch}).meet(ctx, "")
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = u.Close() }()
+	request := protocol.Request{Wants: []string{string(tip)}, Depth: limit, Filter: u.filter(commitsAlone)}
+	return tip, receive(ctx, u, request, into, newBudget(maxPack, "the history of branch "+branch))
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/transport"
 
 	"github.com/gitsync/gitsync/gitrepo/pack"
+	"github.com/gitsync/gitsync/gitrepo/protocol"
 	"github.com/gitsync/gitsync/host/ssh"
 	"github.com/gitsync/gitsync/internal/disk"
 	"github.com/gitsync/gitsync/internal/panics"
@@ -53,6 +54,8 @@ var (
 	ErrSetup = errors.New("the settings do not fit")
 	// ErrBrokenRepo means that a directory of a commit is one that Git would not make.
 	ErrBrokenRepo = errors.New("the repo is broken")
+	// ErrNotFetched means that a file is of those that the store was opened without.
+	ErrNotFetched = errors.New("this file of the repo is not fetched, since nothing needs it")
 	// ErrLocked means that another process uses the store.
 	ErrLocked = errors.New("the data directory is in use")
 )
@@ -105,11 +108,13 @@ func (r *Remote) classify(ctx context.Context, err error) error {
 		return fmt.Errorf("%w: %w", ErrAuth, err)
 	case errors.Is(err, ssh.ErrConfig):
 		return operatorError{err}
-	case errors.Is(err, pktline.ErrInvalidPktLen):
+	case errors.Is(err, errSlow):
+		return fmt.Errorf("%w: %w", ErrUnreachable, err)
+	case errors.Is(err, pktline.ErrInvalidPktLen), errors.Is(err, protocol.ErrNotGit):
 		return operatorError{fmt.Errorf("%w: what answers at %s is no Git server: check the repo's URL", ErrUnreachable, r)}
-	case errors.As(err, &unexpected) && strings.Contains(string(unexpected.Data), "object-format=sha256"):
+	case errors.Is(err, protocol.ErrSHA256), errors.As(err, &unexpected) && strings.Contains(string(unexpected.Data), "object-format=sha256"):
 		return operatorError{errors.New("the repo uses SHA-256 object names, which gitsync cannot read: convert it, or mirror it to a SHA-1 repo")}
-	case isNetwork(err):
+	case errors.Is(err, protocol.ErrSilent), isNetwork(err):
 		return fmt.Errorf("%w: %s", ErrUnreachable, r.redact(err.Error()))
 	}
 	return errors.New(r.redact(err.Error()))

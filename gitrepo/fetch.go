@@ -5,115 +5,216 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/go-git/go-git/v5/plumbing/filemode"
-	"github.com/go-git/go-git/v5/plumbing/object"
-	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
-	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
-	"github.com/go-git/go-git/v5/plumbing/protocol/packp/sideband"
-	"github.com/go-git/go-git/v5/plumbing/transport"
 	"github.com/go-git/go-git/v5/storage"
 	"github.com/go-git/go-git/v5/storage/filesystem"
 
+	"github.com/gitsync/gitsync/gitrepo/protocol"
 	"github.com/gitsync/gitsync/internal/disk"
 	"github.com/gitsync/gitsync/internal/panics"
 )
 
-// maxDepth bounds how deep directories are nested: Go ends a process whose stack grows
-// too large.
-const maxDepth = 256
+const (
+	// maxRounds is how often objects are asked for that are still missing: trees, and then
+	// the files in them.
+	maxRounds = 3
+	// maxMissing bounds how many are asked for at once.
+	maxMissing = 500_000
+	// moved is how many commits below the tip a commit is looked for, where the branch has
+	// moved on and the server gives no other commits than tips.
+	moved = 50
+	// withoutFiles leaves out all files, which are asked for by their hashes then.
+	withoutFiles = "blob:none"
+)
 
 // errStore means that what was fetched could not be put into the store.
 var errStore = errors.New("write the fetched objects")
 
-// fetchInto fetches a commit with what belongs to it. With have, only what that
-// commit has not is sent; with a depth, only so many commits. Never both: go-git
-// cannot receive thin packs, so that a server sends a whole snapshot for each fetch
-// with a depth. Without a tip the one that the branch has is fetched. It returns what
-// was fetched.
-func (s *Store) fetchInto(ctx context.Context, into storage.Storer, tip, have Hash, depth int) (_ Hash, err error) {
-	defer panics.Into(&err)
-	session, err := s.remote.uploadPack(ctx)
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = session.Close() }()
-	advertised, err := session.AdvertisedReferencesContext(ctx)
-	if err != nil {
-		return "", err
-	}
-	now, err := branchesOf(advertised.References).Branch(s.branch)
-	switch {
-	case tip == "" && err != nil:
-		return "", err
-	case tip == "" && now == have:
-		return now, nil
-	case err != nil || tip != "" && now != tip:
-		return "", fmt.Errorf("fetch %s of branch %s: %w", tip.Short(), s.branch, ErrRaceLost)
-	}
-	return now, s.receive(ctx, session, advertised, into, now, have, depth)
+// goal is what a fetch brings into a store.
+type goal struct {
+	// tip is the commit; empty for the one that the branch is at.
+	tip Hash
+	// have is a commit that the store holds: only what is newer is asked for, with all
+	// commits between. Without one the tip alone is.
+	have Hash
+	// below is how many commits the tip may be below that of the branch.
+	below int
+	// limit is how many bytes may come.
+	limit *budget
 }
 
-// receive asks for a commit that the remote advertised, and stores what comes.
-func (s *Store) receive(ctx context.Context, session transport.UploadPackSession, advertised *packp.AdvRefs, into storage.Storer, tip, have Hash, depth int) error {
-	request, err := uploadRequest(advertised, into, tip, have, depth)
+// fetchInto fetches a commit and what it holds, or as much of that as the store is for, and
+// returns which commit it was.
+//
+// The server believes that what have was built on is there too. So it sends no history that
+// is older, whatever was merged; what is missing then, since an old file came back, is asked
+// for by its hash where the server gives that, and otherwise the store begins again. Thin
+// packs are never asked for: they cannot be read.
+func (s *Store) fetchInto(ctx context.Context, into storage.Storer, g goal) (tip Hash, err error) {
+	defer panics.Into(&err)
+	tip, err = s.tryFetch(ctx, into, g)
+	if errors.Is(err, errFilter) {
+		tip, err = s.tryFetch(ctx, into, g)
+	}
+	if errors.Is(err, errNotOffered) {
+		err = fmt.Errorf("fetch %s of branch %s: %w", g.tip.Short(), s.branch, ErrRaceLost)
+	}
+	return tip, err
+}
+
+func (s *Store) tryFetch(ctx context.Context, into storage.Storer, g goal) (Hash, error) {
+	u, tip, err := s.meet(ctx, g.tip)
 	if err != nil {
-		return err
+		return "", err
 	}
-	response, err := session.UploadPack(ctx, request)
+	defer func() { _ = u.Close() }()
+	if g.tip == "" && tip == g.have {
+		return tip, nil
+	}
+	request := protocol.Request{Wants: []string{string(tip)}, Filter: s.filter(u)}
+	switch {
+	case g.have != "":
+		request.Haves = []string{string(g.have)}
+	default:
+		request.Depth = 1
+	}
+	if !u.gives(s.branch, tip) {
+		now := u.branch(s.branch)
+		if now == "" {
+			return tip, errNotOffered
+		}
+		if request.Wants[0] = string(now); request.Depth > 0 {
+			request.Depth += max(g.below, moved)
+		}
+	}
+	if err := receive(ctx, u, request, into, g.limit); err != nil {
+		return tip, err
+	}
+	if request.Wants[0] != string(tip) {
+		if _, err := into.EncodedObjectSize(tip.git()); err != nil {
+			return tip, errNotOffered
+		}
+	}
+	if g.have == "" && request.Filter == "" {
+		return tip, nil // all of it came
+	}
+	return tip, s.complete(ctx, u, into, tip, request.Filter, g.limit)
+}
+
+// meet begins a conversation about a commit, or about the one that the branch is at.
+func (s *Store) meet(ctx context.Context, tip Hash) (*upload, Hash, error) {
+	if tip != "" {
+		about := branches(s.branch)
+		if s.remote.http != nil {
+			about = nil // there every commit of a branch can be asked for
+		}
+		u, err := s.remote.converse(ctx, about)
+		return u, tip, err
+	}
+	refs, u, err := s.remote.list(ctx, branches(s.branch))
 	if err != nil {
-		return err
+		return nil, "", err
 	}
-	defer func() { _ = response.Close() }()
-	if err := addShallow(into, response); err != nil {
-		return err
+	if len(refs) == 0 {
+		_ = u.Close()
+		_, err := Refs{some: true}.Branch(s.branch)
+		return nil, "", err
 	}
-	from := &limited{ReadCloser: io.NopCloser(demux(request, response)), left: maxPack}
-	if err := storePack(ctx, into, from); err != nil {
-		if isNetwork(err) || errors.Is(err, ErrTooLarge) || ctx.Err() != nil {
+	return u, Hash(refs[0].Hash), nil
+}
+
+// branch returns where a branch is, as far as the greeting said that.
+func (u *upload) branch(name string) Hash {
+	for _, ref := range u.advertised {
+		if ref.Name == "refs/heads/"+name {
+			return Hash(ref.Hash)
+		}
+	}
+	return ""
+}
+
+// gives says whether a commit of a branch can be asked for, which need not be its tip.
+func (u *upload) gives(branch string, commit Hash) bool {
+	return u.remote.http != nil || u.server.AnyObject() || u.branch(branch) == commit
+}
+
+// filter returns what is left out of a fetch: nothing where all files are needed, or where
+// the server would not give those that are.
+func (s *Store) filter(u *upload) string {
+	if len(s.only) == 0 || u.remote.http == nil && !u.server.AnyObject() {
+		return ""
+	}
+	return u.filter(withoutFiles)
+}
+
+// complete asks for what the commit needs and the store does not have.
+func (s *Store) complete(ctx context.Context, u *upload, into storage.Storer, tip Hash, filter string, limit *budget) error {
+	for range maxRounds {
+		found, err := s.take(into, tip)
+		if err != nil || len(found.missing) == 0 {
+			// A commit that did not come is found missing later.
+			return ignoreMissing(err)
+		}
+		if filter == "" && u.server.Version != 2 {
+			return nil
+		}
+		if u, err = u.again(ctx); err != nil {
 			return err
 		}
-		if errors.Is(err, errPack) || errors.Is(err, disk.ErrUnwritable) {
+		request := protocol.Request{Wants: found.missing, Filter: filter}
+		err = receive(ctx, u, request, into, limit)
+		if errors.Is(err, errNotOffered) && filter != "" {
+			// It leaves files out, but does not give them: so it must send all at once.
+			u.remote.refuse(filter)
+			return fmt.Errorf("%w: %w", errFilter, err)
+		}
+		if errors.Is(err, errNotOffered) {
+			return nil
+		}
+		if err != nil {
 			return err
 		}
-		return fmt.Errorf("%w: %w", errStore, err)
 	}
 	return nil
 }
 
-func uploadRequest(advertised *packp.AdvRefs, into storage.Storer, tip, have Hash, depth int) (*packp.UploadPackRequest, error) {
-	request := packp.NewUploadPackRequestFromCapabilities(advertised.Capabilities)
-	request.Wants = []plumbing.Hash{tip.git()}
-	if have != "" {
-		request.Haves = []plumbing.Hash{have.git()}
+func ignoreMissing(err error) error {
+	if errors.Is(err, ErrObjectMissing) {
+		return nil
 	}
-	if advertised.Capabilities.Supports(capability.NoProgress) {
-		if err := request.Capabilities.Set(capability.NoProgress); err != nil {
-			return nil, err
-		}
-	}
-	if !advertised.Capabilities.Supports(capability.Shallow) {
-		return request, nil
-	}
-	if err := request.Capabilities.Set(capability.Shallow); err != nil {
-		return nil, err
-	}
-	if depth > 0 {
-		request.Depth = packp.DepthCommits(depth)
-	}
-	shallow, err := into.Shallow()
+	return err
+}
+
+// receive asks for objects, and stores what comes.
+func receive(ctx context.Context, u *upload, request protocol.Request, into storage.Storer, limit *budget) error {
+	answer, err := u.fetch(ctx, request, limit)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	request.Shallows = shallow
-	return request, nil
+	if err := addShallow(into, answer.Shallow); err != nil {
+		return fmt.Errorf("%w: %w", errStore, err)
+	}
+	err = storePack(ctx, into, answer.Pack)
+	if len(request.Haves) > 0 && isEmptyPack(err) {
+		err = nil // nothing is newer
+	}
+	if err == nil {
+		// What is behind the pack belongs to it; another answer may follow.
+		_, err = io.Copy(io.Discard, answer.Pack)
+	}
+	var refusal *protocol.Refusal
+	switch {
+	case err == nil, isNetwork(err), errors.Is(err, ErrTooLarge), errors.Is(err, errSlow), errors.Is(err, errPack), ctx.Err() != nil,
+		errors.Is(err, disk.ErrUnwritable), errors.As(err, &refusal), errors.Is(err, protocol.ErrNotGit):
+		return err
+	}
+	return fmt.Errorf("%w: %w", errStore, err)
 }
 
 // addShallow remembers where the history ends.
-func addShallow(into storage.Storer, response *packp.UploadPackResponse) error {
-	if len(response.Shallows) == 0 {
+func addShallow(into storage.Storer, shallow []string) error {
+	if len(shallow) == 0 {
 		return nil
 	}
 	known, err := into.Shallow()
@@ -124,8 +225,8 @@ func addShallow(into storage.Storer, response *packp.UploadPackResponse) error {
 	for _, hash := range known {
 		seen[hash] = true
 	}
-	for _, hash := range response.Shallows {
-		if !seen[hash] {
+	for _, text := range shallow {
+		if hash := plumbing.NewHash(text); !seen[hash] {
 			known = append(known, hash)
 		}
 	}
@@ -138,81 +239,4 @@ func explainDisk(of storage.Storer, err error) error {
 		return disk.Explain(onDisk.Filesystem().Root(), 0, err)
 	}
 	return err
-}
-
-// demux takes the pack out of the channel that it shares with progress messages.
-func demux(request *packp.UploadPackRequest, r io.Reader) io.Reader {
-	switch {
-	case request.Capabilities.Supports(capability.Sideband64k):
-		return sideband.NewDemuxer(sideband.Sideband64k, r)
-	case request.Capabilities.Supports(capability.Sideband):
-		return sideband.NewDemuxer(sideband.Sideband, r)
-	}
-	return r
-}
-
-// whole returns a commit when all that belongs to it is in the store. Trees that
-// were found whole before are not walked again, so that the effort follows what
-// changed.
-func (s *Store) whole(tip Hash) (_ *Commit, err error) {
-	defer panics.Into(&err)
-	commit, err := object.GetCommit(s.storer, tip.git())
-	if err != nil {
-		return nil, fmt.Errorf("%w: commit %s: %w", ErrObjectMissing, tip.Short(), err)
-	}
-	verified := map[plumbing.Hash]bool{}
-	if err := s.verify(commit.TreeHash, verified, 0); err != nil {
-		return nil, err
-	}
-	s.verified = verified
-	return s.newCommit(commit), nil
-}
-
-func (s *Store) verify(tree plumbing.Hash, verified map[plumbing.Hash]bool, depth int) error {
-	if verified[tree] {
-		return nil
-	}
-	if depth > maxDepth {
-		return fmt.Errorf("the directories of the repo are nested more than %d deep, which is %w", maxDepth, ErrTooLarge)
-	}
-	content, err := object.GetTree(s.storer, tree)
-	if err != nil {
-		return fmt.Errorf("%w: tree %s: %w", ErrObjectMissing, tree, err)
-	}
-	if err := checkNames(content); err != nil {
-		return err
-	}
-	known := s.verified[tree]
-	verified[tree] = true
-	for _, e := range content.Entries {
-		switch {
-		case e.Mode == filemode.Dir:
-			if err := s.verify(e.Hash, verified, depth+1); err != nil {
-				return err
-			}
-		case e.Mode != filemode.Submodule && !known:
-			// Not HasEncodedObject: with exclusive access go-git v5.19 does not look
-			// into packs for it.
-			if _, err := s.storer.EncodedObjectSize(e.Hash); err != nil {
-				return fmt.Errorf("%w: file %s: %w", ErrObjectMissing, e.Name, err)
-			}
-		}
-	}
-	return nil
-}
-
-// checkNames refuses a directory that Git makes for nobody: what it holds would depend on
-// who reads it.
-func checkNames(tree *object.Tree) error {
-	seen := make(map[string]bool, len(tree.Entries))
-	for _, e := range tree.Entries {
-		switch {
-		case e.Name == "" || e.Name == "." || e.Name == ".." || strings.Contains(e.Name, "/"):
-			return operatorError{fmt.Errorf("%w: directory %s holds %q, which no file can be called: git fsck says more; push a commit without it", ErrBrokenRepo, tree.Hash, short(e.Name))}
-		case seen[e.Name]:
-			return operatorError{fmt.Errorf("%w: directory %s holds %q twice: git fsck says more; push a commit without it", ErrBrokenRepo, tree.Hash, short(e.Name))}
-		}
-		seen[e.Name] = true
-	}
-	return nil
 }

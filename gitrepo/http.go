@@ -36,7 +36,7 @@ func newHTTPClient(home *url.URL, credentials *credentials, caFile string) (*htt
 		}
 	}
 	b.wire(context.Background())
-	return &http.Client{Transport: b}, nil
+	return &http.Client{Transport: b, CheckRedirect: onlyAtFirst}, nil
 }
 
 // readAuthorities adds those of a file to the system's.
@@ -138,6 +138,8 @@ func (b *bounded) RoundTrip(request *http.Request) (*http.Response, error) {
 		limit = maxError
 	} else if strings.HasSuffix(request.URL.Path, "/git-upload-pack") {
 		limit = maxPack
+	} else if strings.HasSuffix(request.URL.Path, infoRefs) {
+		limit = maxRefs
 	}
 	response.Body = &limited{ReadCloser: response.Body, left: limit}
 	return response, nil

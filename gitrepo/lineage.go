@@ -4,17 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"path"
 	"slices"
+	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
-	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
-	"github.com/go-git/go-git/v5/plumbing/transport"
 	"github.com/go-git/go-git/v5/storage/memory"
 
 	"github.com/gitsync/gitsync/gitrepo/pack"
+	"github.com/gitsync/gitsync/gitrepo/protocol"
+	"github.com/gitsync/gitsync/internal/panics"
 )
 
 const (
@@ -22,6 +21,8 @@ const (
 	maxLineage = 256 << 20
 	// maxTags bounds how many tags of one commit are looked at.
 	maxTags = 20
+	// commitsAlone leaves out what commits hold.
+	commitsAlone = "tree:0"
 )
 
 // Lineage is a commit with what is known of its ancestors. It is in memory: nothing of it
@@ -78,86 +79,83 @@ func (s *Store) Inspect(ctx context.Context, tip Hash, opts InspectOptions) (*Li
 	return l, nil
 }
 
-func (s *Store) inspect(ctx context.Context, l *Lineage, tip Hash, opts InspectOptions) error {
-	session, err := s.remote.uploadPack(ctx)
+func (s *Store) inspect(ctx context.Context, l *Lineage, tip Hash, opts InspectOptions) (err error) {
+	defer panics.Into(&err)
+	err = s.tryInspect(ctx, l, tip, opts)
+	if errors.Is(err, errFilter) {
+		err = s.tryInspect(ctx, l, tip, opts)
+	}
+	if errors.Is(err, errNotOffered) {
+		err = fmt.Errorf("fetch %s of branch %s: %w", tip.Short(), s.branch, ErrRaceLost)
+	}
+	return err
+}
+
+func (s *Store) tryInspect(ctx context.Context, l *Lineage, tip Hash, opts InspectOptions) error {
+	u, refs, err := s.meetTagged(ctx, tip, opts.Tags)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = session.Close() }()
-	advertised, err := session.AdvertisedReferencesContext(ctx)
-	if err != nil {
+	defer func() { _ = u.Close() }()
+	if !u.gives(s.branch, tip) {
+		return errNotOffered
+	}
+	tags := tagsOf(refs, tip, opts.Tags)
+	request := protocol.Request{Wants: []string{string(tip)}, Filter: u.filter(commitsAlone)}
+	for _, tag := range tags {
+		request.Wants = append(request.Wants, tag.Hash)
+	}
+	if opts.Known != "" {
+		request.Haves = []string{string(opts.Known)}
+	} else {
+		request.Depth = max(1, opts.Depth)
+	}
+	if err := receiveLineage(ctx, u, request, l); err != nil {
 		return err
 	}
-	if now, err := branchesOf(advertised.References).Branch(s.branch); err != nil || now != tip {
-		return fmt.Errorf("fetch %s of branch %s: %w", tip.Short(), s.branch, ErrRaceLost)
-	}
-	names := tagsOf(advertised, tip, opts.Tags)
-	request, err := lineageRequest(advertised, tip, opts)
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		request.Wants = append(request.Wants, advertised.References[name])
-	}
-	if err := receiveLineage(ctx, session, request, l); err != nil {
-		return err
-	}
-	for _, name := range names {
-		hash := Hash(advertised.References[name].String())
-		tag, err := readTag(l.objects, hash)
+	for _, ref := range tags {
+		tag, err := readTag(l.objects, Hash(ref.Hash))
 		// What is no tag of this commit, or bears another name, is nobody's word for it.
-		if err == nil && tag.Target == tip && "refs/tags/"+tag.Name == name {
+		if err == nil && tag.Target == tip && "refs/tags/"+tag.Name == ref.Name {
 			l.Tags = append(l.Tags, tag)
 		}
 	}
 	return nil
 }
 
-// tagsOf returns the references of annotated tags that point to a commit.
-func tagsOf(advertised *packp.AdvRefs, tip Hash, pattern string) []string {
-	var names []string
-	for name, commit := range advertised.Peeled {
-		if matched, err := path.Match("refs/tags/"+pattern, name); pattern != "" && err == nil && matched && commit == tip.git() {
-			names = append(names, name)
-		}
+// meetTagged begins a conversation about a commit, and returns the tags that may be of it.
+func (s *Store) meetTagged(ctx context.Context, tip Hash, pattern string) (*upload, []protocol.Ref, error) {
+	if pattern == "" {
+		u, _, err := s.meet(ctx, tip)
+		return u, nil, err
 	}
-	slices.Sort(names)
-	return names[:min(len(names), maxTags)]
+	prefix := pattern
+	if i := strings.IndexAny(pattern, `*?[\`); i >= 0 {
+		prefix = pattern[:i]
+	}
+	refs, u, err := s.remote.list(ctx, append(branches(s.branch), "refs/tags/"+prefix+"*"))
+	return u, refs, err
 }
 
-func lineageRequest(advertised *packp.AdvRefs, tip Hash, opts InspectOptions) (*packp.UploadPackRequest, error) {
-	request := packp.NewUploadPackRequestFromCapabilities(advertised.Capabilities)
-	request.Wants = []plumbing.Hash{tip.git()}
-	if opts.Known != "" {
-		request.Haves = []plumbing.Hash{opts.Known.git()}
-	}
-	set := []capability.Capability{capability.NoProgress, capability.Shallow}
-	if advertised.Capabilities.Supports(capability.Filter) {
-		set = append(set, capability.Filter)
-		request.Filter = packp.FilterTreeDepth(0)
-	}
-	for _, c := range set {
-		if advertised.Capabilities.Supports(c) {
-			if err := request.Capabilities.Set(c); err != nil {
-				return nil, err
-			}
+// tagsOf returns the annotated tags that point to a commit.
+func tagsOf(refs []protocol.Ref, tip Hash, pattern string) []protocol.Ref {
+	var tags []protocol.Ref
+	for _, ref := range refs {
+		if matched, err := path.Match("refs/tags/"+pattern, ref.Name); pattern != "" && err == nil && matched && ref.Peeled == string(tip) {
+			tags = append(tags, ref)
 		}
 	}
-	if opts.Known == "" && advertised.Capabilities.Supports(capability.Shallow) {
-		request.Depth = packp.DepthCommits(max(1, opts.Depth))
-	}
-	return request, nil
+	slices.SortFunc(tags, func(a, b protocol.Ref) int { return strings.Compare(a.Name, b.Name) })
+	return tags[:min(len(tags), maxTags)]
 }
 
-func receiveLineage(ctx context.Context, session transport.UploadPackSession, request *packp.UploadPackRequest, l *Lineage) error {
-	response, err := session.UploadPack(ctx, request)
+func receiveLineage(ctx context.Context, u *upload, request protocol.Request, l *Lineage) error {
+	answer, err := u.fetch(ctx, request, newBudget(maxLineage, "the history"))
 	if err != nil {
 		return err
 	}
-	defer func() { _ = response.Close() }()
-	from := &limited{ReadCloser: io.NopCloser(demux(request, response)), left: maxLineage}
 	// A server that cannot leave the files out sends them: they are passed over.
-	err = keepPack(ctx, l.objects, from, pack.Commit, pack.Tag)
+	err = keepPack(ctx, l.objects, answer.Pack, pack.Commit, pack.Tag)
 	if isEmptyPack(err) {
 		return nil
 	}
@@ -246,11 +244,16 @@ func (s *Store) FetchBelow(ctx context.Context, tip, wanted Hash, below int) (*C
 	}
 	ctx, cancel := context.WithTimeout(ctx, transferTimeout)
 	defer cancel()
-	depth := 0
+	limit := newBudget(max(leastIncrement, s.largest), "what came with the commit")
 	if s.tip == "" {
-		depth = below + 1
+		limit = newBudget(maxPack, "what the branch holds")
 	}
-	if _, err := s.fetchInto(ctx, s.storer, tip, s.tip, depth); err != nil {
+	_, err := s.fetchInto(ctx, s.storer, goal{tip: wanted, have: s.tip, below: below, limit: limit})
+	s.grow(limit.used())
+	if errors.Is(err, ErrTooLarge) && s.tip != "" {
+		return s.startAgain(ctx, wanted)
+	}
+	if err != nil {
 		return nil, s.remote.classify(ctx, err)
 	}
 	commit, err := s.whole(wanted)

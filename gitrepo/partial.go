@@ -35,7 +35,7 @@ func (s *Store) betterThanKept(fresh storage.Storer, tip Hash) error {
 	if _, err := s.whole(s.tip); err != nil {
 		return nil
 	}
-	probe := &Store{remote: s.remote, branch: s.branch, storer: fresh, verified: map[plumbing.Hash]bool{}}
+	probe := &Store{remote: s.remote, branch: s.branch, only: s.only, storer: fresh, verified: map[plumbing.Hash]bool{}}
 	if _, err := probe.whole(tip); err != nil {
 		return fmt.Errorf("fetch %s: %w: %w", tip.Short(), ErrBroken, err)
 	}

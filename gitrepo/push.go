@@ -111,7 +111,7 @@ func (s *Store) afterFailedPush(ctx context.Context, newTip, oldTip Hash, pushEr
 	if errors.Is(pushErr, ErrRaceLost) {
 		return pushErr
 	}
-	refs, err := s.remote.Refs(ctx)
+	refs, err := s.remote.Refs(ctx, s.branch)
 	if err != nil && !errors.Is(err, ErrEmptyRemote) {
 		return s.remote.classify(ctx, pushErr)
 	}

@@ -5,17 +5,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
+	stdsync "sync"
 	"time"
 
 	"github.com/go-git/go-git/v5/plumbing/transport"
 	githttp "github.com/go-git/go-git/v5/plumbing/transport/http"
 
+	"github.com/gitsync/gitsync/gitrepo/protocol"
 	"github.com/gitsync/gitsync/host/ssh"
 )
 
@@ -53,9 +56,10 @@ type Remote struct {
 
 	// path is set for local repos.
 	path string
-	// http is set for http(s) remotes, with endpoint and credentials, which the client
-	// sends.
+	// http and client are set for http(s) remotes, with endpoint and credentials, which the
+	// client sends: http pushes, and client fetches.
 	http        transport.Transport
+	client      *http.Client
 	endpoint    *transport.Endpoint
 	credentials *credentials
 	idle        func()
@@ -63,6 +67,14 @@ type Remote struct {
 	ssh        *ssh.Config
 	sshOptions ssh.Options
 	sshPath    string
+
+	mu stdsync.Mutex
+	// known is what the http(s) server said about itself, nil before it did; old says that
+	// it only claims to know protocol version 2.
+	known *protocol.Server
+	old   bool
+	// refused are filters that the server does not know, whatever it says.
+	refused map[string]bool
 }
 
 // scpLike is user@host:path, as git understands it.
@@ -129,7 +141,7 @@ func newHTTP(u *url.URL, auth Auth) (*Remote, error) {
 	}
 	return &Remote{
 		shown: Redact(u.String()), identity: identity(u.Host, u.Path),
-		http: githttp.NewClientWithOptions(client, nil), endpoint: endpoint, credentials: credentials, idle: client.CloseIdleConnections,
+		http: githttp.NewClientWithOptions(client, nil), client: client, endpoint: endpoint, credentials: credentials, idle: client.CloseIdleConnections,
 	}, nil
 }
 
@@ -177,20 +189,16 @@ func (r *Remote) redact(text string) string {
 	return printable(text)
 }
 
-// uploadPack opens a session that fetches. It ends with the context.
-func (r *Remote) uploadPack(ctx context.Context) (transport.UploadPackSession, error) {
-	if r.http != nil {
-		return r.http.NewUploadPackSession(r.ownEndpoint(), nil)
-	}
-	return r.openStream(ctx, "upload-pack")
-}
-
 // receivePack opens a session that pushes. It ends with the context.
 func (r *Remote) receivePack(ctx context.Context) (transport.ReceivePackSession, error) {
 	if r.http != nil {
 		return r.http.NewReceivePackSession(r.ownEndpoint(), nil)
 	}
-	return r.openStream(ctx, "receive-pack")
+	s, err := r.openStream(ctx, "receive-pack", "")
+	if err != nil {
+		return nil, err
+	}
+	return &receiveSession{stream: s}, nil
 }
 
 // ownEndpoint returns a copy: a session writes into it where a redirect leads.

@@ -63,9 +63,9 @@ func open(t *testing.T, address string, auth gitrepo.Auth) *gitrepo.Remote {
 	return remote
 }
 
-func openStore(t *testing.T, dir string, remote *gitrepo.Remote, branch string) *gitrepo.Store {
+func openStore(t *testing.T, dir string, remote *gitrepo.Remote, branch string, only ...string) *gitrepo.Store {
 	t.Helper()
-	store, err := gitrepo.OpenStore(dir, remote, branch)
+	store, err := gitrepo.OpenStore(dir, remote, branch, only...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,6 @@ import (
 	"github.com/go-git/go-billy/v5/osfs"
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/cache"
-	"github.com/go-git/go-git/v5/plumbing/object"
 	"github.com/go-git/go-git/v5/storage"
 	"github.com/go-git/go-git/v5/storage/filesystem"
 	"github.com/go-git/go-git/v5/storage/memory"
@@ -28,6 +27,12 @@ const (
 	// maxCommits is how many commits are written into a store before it begins
 	// anew: each leaves loose objects behind.
 	maxCommits = 200
+	// leastIncrement is what may come with a commit on top of others at least, before the
+	// store begins again with that commit alone. Above it the largest pack says how much.
+	leastIncrement = 1 << 20
+	// keptPacks is how many times as much as its largest pack a store holds before it begins
+	// again.
+	keptPacks = 4
 	// objectCache is how much of the objects is kept in memory.
 	objectCache = 16 << 20
 )
@@ -38,7 +43,9 @@ type Store struct {
 	remote *Remote
 	branch string
 	dir    string
-	lock   *flock.Flock
+	// only are the entries of the root that are needed; all when there is none.
+	only []string
+	lock *flock.Flock
 	// temporary is a directory that goes with the store.
 	temporary string
 
@@ -54,6 +61,10 @@ type Store struct {
 	commits int
 	// lacking is the tip that the disk had no room for, and why.
 	lacking lack
+	// packs are the sizes of what was fetched, largest the largest of them. foreign is how
+	// much of it nobody needs.
+	packs, largest int64
+	foreign        int64
 }
 
 // OpenStore opens the store of a branch in dir, which belongs to it alone and is
@@ -61,9 +72,13 @@ type Store struct {
 // the first fetch on until [Store.Close], or in memory where none can be made: only a small
 // repo fits there. What a killed process left behind is removed.
 //
+// With only, files are fetched that are in one of these directories of the root, or are one
+// of these files in it; others cannot be read. Where the server cannot leave the others out
+// ([Store.Foreign]), they are fetched all the same.
+//
 // Errors: [ErrLocked].
-func OpenStore(dir string, remote *Remote, branch string) (*Store, error) {
-	s := &Store{remote: remote, branch: branch, dir: dir}
+func OpenStore(dir string, remote *Remote, branch string, only ...string) (*Store, error) {
+	s := &Store{remote: remote, branch: branch, dir: dir, only: only}
 	if dir == "" {
 		return s, s.open("")
 	}
@@ -118,6 +133,7 @@ func (s *Store) sweep() error {
 func (s *Store) open(dir string) error {
 	s.verified, s.written = map[plumbing.Hash]bool{}, map[Hash][]plumbing.Hash{}
 	s.tip, s.commits = "", 0
+	s.packs, s.largest = 0, 0
 	s.damaged.Store(false)
 	if dir == "" {
 		s.storer, s.closer = memory.NewStorage(), func() error { return nil }
@@ -132,6 +148,9 @@ func (s *Store) open(dir string) error {
 		return fmt.Errorf("open store: %w", disk.Explain(s.dir, 0, err))
 	}
 	s.storer, s.closer = fsStorer, fsStorer.Close
+	if err := s.weigh(); err != nil {
+		return fmt.Errorf("open store: %w", err)
+	}
 	if ref, err := fsStorer.Reference(s.ref()); err == nil {
 		s.tip = Hash(ref.Hash().String())
 	}
@@ -192,14 +211,34 @@ func (s *Store) Fetch(ctx context.Context, tip Hash) (*Commit, error) {
 	ctx, cancel := context.WithTimeout(ctx, transferTimeout)
 	defer cancel()
 	if s.tip != "" && !s.damaged.Load() && !s.worn() {
-		_, err := s.fetchInto(ctx, s.storer, tip, s.tip, 0)
-		if err != nil && !s.suspect(err) {
-			return nil, s.remote.classify(ctx, err)
-		}
-		if commit, wholeErr := s.whole(tip); err == nil && wholeErr == nil && s.descends(tip, s.tip) {
-			return commit, s.setTip(tip)
+		commit, err := s.increment(ctx, tip)
+		if commit != nil || err != nil {
+			return commit, err
 		}
 	}
+	return s.startAgain(ctx, tip)
+}
+
+// increment fetches a commit on top of what is there. It returns neither a commit nor an
+// error when the store had better begin again.
+func (s *Store) increment(ctx context.Context, tip Hash) (*Commit, error) {
+	limit := newBudget(max(leastIncrement, s.largest), "what came with the commit")
+	tip, err := s.fetchInto(ctx, s.storer, goal{tip: tip, have: s.tip, limit: limit})
+	s.grow(limit.used())
+	switch {
+	case tip != "" && (errors.Is(err, ErrTooLarge) || s.suspect(err)):
+		return nil, nil
+	case err != nil:
+		return nil, s.remote.classify(ctx, err)
+	}
+	if commit, err := s.whole(tip); err == nil {
+		return commit, s.setTip(tip)
+	}
+	return nil, nil
+}
+
+// startAgain fetches a commit alone into a fresh store.
+func (s *Store) startAgain(ctx context.Context, tip Hash) (*Commit, error) {
 	if err := s.startAnew(ctx, tip); err != nil {
 		return nil, s.remote.classify(ctx, s.lacks(tip, err))
 	}
@@ -216,34 +255,27 @@ func (s *Store) Fetch(ctx context.Context, tip Hash) (*Commit, error) {
 // Errors: those of [Store.Fetch], and [ErrBranchNotFound].
 func (s *Store) FetchTip(ctx context.Context) (*Commit, error) {
 	s.mu.Lock()
-	tip, commit, err := s.fetchTip(ctx)
-	s.mu.Unlock()
-	if commit != nil || tip == "" {
-		return commit, err
-	}
-	return s.Fetch(ctx, tip)
-}
-
-// fetchTip returns the tip alone when it cannot be fetched on top of what is there.
-func (s *Store) fetchTip(ctx context.Context) (Hash, *Commit, error) {
+	defer s.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, transferTimeout)
 	defer cancel()
-	if s.tip == "" || s.damaged.Load() || s.worn() {
-		refs, err := s.remote.Refs(ctx)
-		if err != nil {
-			return "", nil, err
+	if s.tip != "" && !s.damaged.Load() && !s.worn() {
+		commit, err := s.increment(ctx, "")
+		if commit != nil || err != nil {
+			return commit, err
 		}
-		tip, err := refs.Branch(s.branch)
-		return tip, nil, err
 	}
-	tip, err := s.fetchInto(ctx, s.storer, "", s.tip, 0)
-	if err != nil && (tip == "" || !s.suspect(err)) {
-		return "", nil, s.remote.classify(ctx, err)
+	refs, err := s.remote.Refs(ctx, s.branch)
+	if err != nil {
+		return nil, err
 	}
-	if commit, wholeErr := s.whole(tip); err == nil && wholeErr == nil && s.descends(tip, s.tip) {
-		return tip, commit, s.setTip(tip)
+	tip, err := refs.Branch(s.branch)
+	if err != nil {
+		return nil, err
 	}
-	return tip, nil, nil
+	if err := errors.Join(s.stillFull(tip), s.makeRoom()); err != nil {
+		return nil, err
+	}
+	return s.startAgain(ctx, tip)
 }
 
 func (s *Store) setTip(tip Hash) error {
@@ -271,22 +303,43 @@ func (s *Store) worn() bool {
 		return false
 	}
 	packs, err := filepath.Glob(filepath.Join(s.current(), "objects", "pack", "*.pack"))
+	if s.packs > max(keptPacks*s.largest, keptPacks*leastIncrement) {
+		return true
+	}
 	loose, looseErr := filepath.Glob(filepath.Join(s.current(), "objects", "??", "*"))
 	return err != nil || looseErr != nil || len(packs) >= maxPacks || len(loose) >= 20*maxCommits
+}
+
+// weigh finds out how large the packs are.
+func (s *Store) weigh() error {
+	names, err := filepath.Glob(filepath.Join(s.current(), "objects", "pack", "*.pack"))
+	for _, name := range names {
+		if info, err := os.Stat(name); err == nil {
+			s.grow(info.Size())
+		}
+	}
+	return err
+}
+
+// grow notes that a pack was added.
+func (s *Store) grow(size int64) {
+	s.packs += size
+	s.largest = max(s.largest, size)
 }
 
 // startAnew fetches into a fresh store, and puts it in the place of the old one
 // when it is whole.
 func (s *Store) startAnew(ctx context.Context, tip Hash) error {
 	if s.dir == "" {
-		fresh := memory.NewStorage()
-		if _, err := s.fetchInto(ctx, fresh, tip, "", 1); err != nil {
+		fresh, limit := memory.NewStorage(), newBudget(maxPack, "what the branch holds")
+		if _, err := s.fetchInto(ctx, fresh, goal{tip: tip, limit: limit}); err != nil {
 			return err
 		}
 		if err := s.open(""); err != nil {
 			return err
 		}
 		s.storer = fresh
+		s.grow(limit.used())
 		return nil
 	}
 	dir, err := os.MkdirTemp(s.dir, "new-")
@@ -298,7 +351,7 @@ func (s *Store) startAnew(ctx context.Context, tip Hash) error {
 	if err := fresh.Init(); err != nil {
 		return fmt.Errorf("open store: %w", disk.Explain(s.dir, 0, err))
 	}
-	_, err = s.fetchInto(ctx, fresh, tip, "", 1)
+	_, err = s.fetchInto(ctx, fresh, goal{tip: tip, limit: newBudget(maxPack, "what the branch holds")})
 	if err == nil && s.tip != "" && !s.damaged.Load() {
 		err = s.betterThanKept(fresh, tip)
 	}
@@ -311,28 +364,19 @@ func (s *Store) startAnew(ctx context.Context, tip Hash) error {
 	if err := errors.Join(os.Rename(s.current(), old), os.Rename(dir, s.current()), os.RemoveAll(old)); err != nil {
 		return fmt.Errorf("replace store: %w", disk.Explain(s.dir, 0, err))
 	}
-	return s.open(s.current())
+	if err := s.open(s.current()); err != nil {
+		return err
+	}
+	s.foreign, err = s.elsewhere(s.storer, tip)
+	return err
 }
 
-// descends says whether the old tip is among the ancestors of the new one. Beyond
-// the shallow boundary nothing is known, and that counts as no.
-func (s *Store) descends(tip, old Hash) bool {
-	queue, seen := []plumbing.Hash{tip.git()}, map[plumbing.Hash]bool{}
-	for len(queue) > 0 {
-		hash := queue[0]
-		queue = queue[1:]
-		if hash == old.git() {
-			return true
-		}
-		if seen[hash] {
-			continue
-		}
-		seen[hash] = true
-		if commit, err := object.GetCommit(s.storer, hash); err == nil {
-			queue = append(queue, commit.ParentHashes...)
-		}
-	}
-	return false
+// Foreign returns how many bytes of files that nobody needs came along when the store began,
+// since the server could not leave them out.
+func (s *Store) Foreign() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.foreign
 }
 
 // Damaged says whether an object could not be read. The next Fetch mends that.

@@ -23,6 +23,9 @@ import (
 	"github.com/gitsync/gitsync/host/ssh"
 )
 
+// endTime is how long a command may take to end by itself.
+const endTime = 300 * time.Millisecond
+
 // process is a git command at the other end of two pipes: on this machine, or on
 // another one over SSH.
 type process struct {
@@ -33,72 +36,81 @@ type process struct {
 	end func() error
 }
 
-// streamSession is a session over such a command. go-git's own one for SSH does
-// not obey the context while it connects, and the one for local paths waits ten
-// seconds for a silent error output.
-type streamSession struct {
+// stream is a running command. It is ended once, by whoever is first.
+type stream struct {
 	*process
-	// dir is the directory of the repo.
-	dir     string
-	receive bool
-	refs    *packp.AdvRefs
-	stop    func() bool
-	once    stdsync.Once
-	endErr  error
+	// dir is the directory of the repo, and paced the command's output.
+	dir    string
+	paced  *paced
+	stop   func() bool
+	once   stdsync.Once
+	endErr error
 }
 
-var (
-	_ transport.UploadPackSession  = (*streamSession)(nil)
-	_ transport.ReceivePackSession = (*streamSession)(nil)
-)
-
-// openStream starts the command. When the context is done the command is ended,
-// which ends whatever waits for its output.
-func (r *Remote) openStream(ctx context.Context, service string) (*streamSession, error) {
+// openStream starts the command. When the context is done, or the command sends too
+// little, it is ended, which ends whatever waits for its output. version is what it is
+// asked for in GIT_PROTOCOL.
+func (r *Remote) openStream(ctx context.Context, service, version string) (*stream, error) {
 	start := r.startLocal
 	if r.ssh != nil {
 		start = r.startSSH
 	}
-	p, err := start(ctx, service)
+	p, err := start(ctx, service, version)
 	if err != nil {
 		return nil, err
 	}
-	s := &streamSession{process: p, dir: cmp.Or(r.path, r.sshPath), receive: service == "receive-pack"}
-	s.stop = context.AfterFunc(ctx, func() { _ = s.endOnce() })
+	s := &stream{process: p, dir: cmp.Or(r.path, r.sshPath)}
+	abort := func() { _ = s.endOnce() }
+	s.paced = newPaced(io.NopCloser(p.out), refsPace, abort)
+	s.stop = context.AfterFunc(ctx, abort)
 	return s, nil
 }
 
-func (r *Remote) startLocal(ctx context.Context, service string) (*process, error) {
+// receiveSession is a session that pushes. go-git's own one for SSH does not obey the
+// context while it connects, and the one for local paths waits ten seconds for a silent
+// error output.
+type receiveSession struct {
+	*stream
+	refs *packp.AdvRefs
+}
+
+var _ transport.ReceivePackSession = (*receiveSession)(nil)
+
+func (r *Remote) startLocal(ctx context.Context, service, version string) (*process, error) {
 	if _, err := os.Stat(r.path); err != nil {
 		return nil, fmt.Errorf("%w: %w", transport.ErrRepositoryNotFound, err)
 	}
+	ctx, kill := context.WithCancel(ctx)
 	cmd := exec.CommandContext(ctx, "git", service, r.path)
 	cmd.WaitDelay = 2 * time.Second
-	cmd.Env = append(os.Environ(), "GIT_PROTOCOL=")
+	cmd.Env = append(os.Environ(), "GIT_PROTOCOL="+version)
 	stderr := &tail{}
 	cmd.Stderr = stderr
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		return nil, err
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
+	in, errIn := cmd.StdinPipe()
+	out, errOut := cmd.StdoutPipe()
+	if err := errors.Join(errIn, errOut); err != nil {
+		kill()
 		return nil, err
 	}
 	if err := cmd.Start(); err != nil {
+		kill()
 		if errors.Is(err, exec.ErrNotFound) {
 			return nil, errors.New("a repo in a local directory needs the git binary, which is not installed: install git, or use https:// or ssh://")
 		}
 		return nil, err
 	}
 	return &process{in: in, out: out, stderr: stderr, end: func() error {
+		defer kill()
 		// One that still writes, to nobody, would never end.
 		_ = errors.Join(in.Close(), out.Close())
+		if service == "upload-pack" {
+			defer time.AfterFunc(endTime, kill).Stop()
+		}
 		return cmd.Wait()
 	}}, nil
 }
 
-func (r *Remote) startSSH(ctx context.Context, service string) (*process, error) {
+func (r *Remote) startSSH(ctx context.Context, service, version string) (*process, error) {
 	client, err := ssh.Dial(ctx, *r.ssh, r.sshOptions)
 	if err != nil {
 		return nil, err
@@ -110,6 +122,10 @@ func (r *Remote) startSSH(ctx context.Context, service string) (*process, error)
 	if err != nil {
 		return nil, errors.Join(err, client.Close())
 	}
+	if version != "" {
+		// Many servers do not take it: then they speak version 0.
+		_ = session.Setenv("GIT_PROTOCOL", version)
+	}
 	stderr := &tail{}
 	session.Stderr = stderr
 	in, errIn := session.StdinPipe()
@@ -118,38 +134,42 @@ func (r *Remote) startSSH(ctx context.Context, service string) (*process, error)
 	if err := errors.Join(errIn, errOut, session.Start("git-"+service+" "+quoted)); err != nil {
 		return nil, errors.Join(err, client.Close())
 	}
-	return &process{in: in, out: out, stderr: stderr, end: func() error {
-		_ = in.Close()
-		_ = session.Close()
-		return client.Close()
-	}}, nil
+	// Not the session first: what it says may wait for a server that does not read.
+	return &process{in: in, out: out, stderr: stderr, end: client.Close}, nil
 }
 
-func (s *streamSession) endOnce() error {
+func (s *stream) endOnce() error {
 	s.once.Do(func() { s.endErr = s.end() })
 	return s.endErr
 }
 
+// write sends a request. A command that does not read it in time is ended.
+func (s *stream) write(request []byte, within time.Duration) error {
+	defer time.AfterFunc(within, func() { _ = s.endOnce() }).Stop()
+	_, err := s.in.Write(request)
+	return err
+}
+
+// leave ends the conversation in good order where nothing was asked for.
+func (s *stream) leave() {
+	_ = s.write(pktline.FlushPkt, endTime)
+	s.stop()
+	_ = s.endOnce()
+}
+
 // AdvertisedReferences implements transport.Session.
-func (s *streamSession) AdvertisedReferences() (*packp.AdvRefs, error) {
+func (s *receiveSession) AdvertisedReferences() (*packp.AdvRefs, error) {
 	return s.AdvertisedReferencesContext(context.Background())
 }
 
 // AdvertisedReferencesContext implements transport.Session.
-func (s *streamSession) AdvertisedReferencesContext(context.Context) (*packp.AdvRefs, error) {
+func (s *receiveSession) AdvertisedReferencesContext(context.Context) (*packp.AdvRefs, error) {
 	if s.refs != nil {
 		return s.refs, nil
 	}
 	refs := packp.NewAdvRefs()
-	err := refs.Decode(s.out)
-	switch {
-	case errors.Is(err, packp.ErrEmptyAdvRefs) && s.receive:
-	case errors.Is(err, packp.ErrEmptyAdvRefs):
-		return nil, transport.ErrEmptyRemoteRepository
-	case err != nil:
+	if err := refs.Decode(s.paced); err != nil && !errors.Is(err, packp.ErrEmptyAdvRefs) {
 		return nil, s.explain(err)
-	case refs.IsEmpty() && !s.receive:
-		return nil, transport.ErrEmptyRemoteRepository
 	}
 	transport.FilterUnsupportedCapabilities(refs.Capabilities)
 	s.refs = refs
@@ -157,7 +177,7 @@ func (s *streamSession) AdvertisedReferencesContext(context.Context) (*packp.Adv
 }
 
 // explain adds what the command said on its error output.
-func (s *streamSession) explain(err error) error {
+func (s *stream) explain(err error) error {
 	_ = s.endOnce()
 	said := s.stderr.String()
 	switch {
@@ -185,32 +205,8 @@ func distrusted(said, dir string) string {
 
 var dubious = regexp.MustCompile(`dubious ownership in repository at '([^']+)'`)
 
-// UploadPack implements transport.UploadPackSession.
-func (s *streamSession) UploadPack(_ context.Context, request *packp.UploadPackRequest) (*packp.UploadPackResponse, error) {
-	if err := request.Validate(); err != nil {
-		return nil, err
-	}
-	if err := request.UploadRequest.Encode(s.in); err != nil {
-		return nil, s.explain(err)
-	}
-	if err := request.UploadHaves.Encode(s.in, true); err != nil {
-		return nil, s.explain(err)
-	}
-	if err := pktline.NewEncoder(s.in).Encodef("done\n"); err != nil {
-		return nil, s.explain(err)
-	}
-	if err := s.in.Close(); err != nil {
-		return nil, s.explain(err)
-	}
-	response := packp.NewUploadPackResponse(request)
-	if err := response.Decode(io.NopCloser(&limited{ReadCloser: io.NopCloser(s.out), left: maxPack})); err != nil {
-		return nil, s.explain(err)
-	}
-	return response, nil
-}
-
 // ReceivePack implements transport.ReceivePackSession.
-func (s *streamSession) ReceivePack(_ context.Context, request *packp.ReferenceUpdateRequest) (*packp.ReportStatus, error) {
+func (s *receiveSession) ReceivePack(_ context.Context, request *packp.ReferenceUpdateRequest) (*packp.ReportStatus, error) {
 	if err := request.Encode(s.in); err != nil {
 		return nil, s.explain(err)
 	}
@@ -220,9 +216,10 @@ func (s *streamSession) ReceivePack(_ context.Context, request *packp.ReferenceU
 	if !request.Capabilities.Supports(capability.ReportStatus) {
 		return nil, s.endOnce()
 	}
-	out := s.out
+	s.paced.restart(packPace)
+	var out io.Reader = s.paced
 	if request.Capabilities.Supports(capability.Sideband64k) {
-		demuxer := sideband.NewDemuxer(sideband.Sideband64k, s.out)
+		demuxer := sideband.NewDemuxer(sideband.Sideband64k, s.paced)
 		demuxer.Progress = request.Progress
 		out = demuxer
 	}
@@ -234,13 +231,8 @@ func (s *streamSession) ReceivePack(_ context.Context, request *packp.ReferenceU
 }
 
 // Close implements io.Closer.
-func (s *streamSession) Close() error {
-	s.stop()
-	if s.refs != nil {
-		// A flush ends the conversation in good order where nothing was asked for.
-		_, _ = s.in.Write(pktline.FlushPkt)
-	}
-	_ = s.endOnce()
+func (s *receiveSession) Close() error {
+	s.leave()
 	return nil
 }
 

@@ -53,7 +53,7 @@ func (t *Tree) Open(p string) (fs.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	info, err := t.info(entry)
+	info, err := t.info(entry, t.outside(p))
 	if err != nil {
 		return nil, pathError("open", p, err)
 	}
@@ -71,11 +71,14 @@ func (t *Tree) ReadFile(p string) ([]byte, error) { return t.ReadFileLimit(p, ma
 // ReadFileLimit reads a file that is not larger than limit bytes.
 //
 // Errors: [ErrTooLarge], before anything is read; fs.ErrNotExist; fs.ErrInvalid for
-// what is no regular file; [ErrObjectMissing].
+// what is no regular file; [ErrObjectMissing]; [ErrNotFetched].
 func (t *Tree) ReadFileLimit(p string, limit int64) ([]byte, error) {
 	entry, err := t.entry("read", p)
 	if err != nil {
 		return nil, err
+	}
+	if t.outside(p) {
+		return nil, pathError("read", p, ErrNotFetched)
 	}
 	if entry.Mode != filemode.Regular && entry.Mode != filemode.Executable && entry.Mode != filemode.Deprecated {
 		return nil, pathError("read", p, fmt.Errorf("not a regular file: %w", fs.ErrInvalid))
@@ -120,7 +123,7 @@ func (t *Tree) ReadDir(p string) ([]fs.DirEntry, error) {
 	}
 	entries := make([]fs.DirEntry, 0, len(dir.Entries))
 	for _, e := range dir.Entries {
-		entries = append(entries, dirEntry{t, e})
+		entries = append(entries, dirEntry{t, e, t.outside(path.Join(p, e.Name))})
 	}
 	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
 	return entries, nil
@@ -132,7 +135,7 @@ func (t *Tree) Stat(p string) (fs.FileInfo, error) {
 	if err != nil {
 		return nil, err
 	}
-	info, err := t.info(entry)
+	info, err := t.info(entry, t.outside(p))
 	if err != nil {
 		return nil, pathError("stat", p, err)
 	}
@@ -174,6 +177,9 @@ func (t *Tree) dir(p string) (*object.Tree, error) {
 	if entry.Mode != filemode.Dir {
 		return nil, fs.ErrNotExist
 	}
+	if t.outside(p) {
+		return nil, ErrNotFetched
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	dir, err := object.GetTree(t.storer, entry.Hash)
@@ -182,6 +188,12 @@ func (t *Tree) dir(p string) (*object.Tree, error) {
 	}
 	t.dirs[p] = dir
 	return dir, nil
+}
+
+// outside says whether a path is of what the store does not fetch.
+func (t *Tree) outside(p string) bool {
+	name, _, _ := strings.Cut(p, "/")
+	return name != "." && !t.store.needs(name)
 }
 
 // missing marks the store as damaged, so that the next fetch replaces it.
@@ -201,8 +213,11 @@ func pathError(op, p string, err error) error {
 	return &fs.PathError{Op: op, Path: p, Err: err}
 }
 
-func (t *Tree) info(e object.TreeEntry) (fs.FileInfo, error) {
+func (t *Tree) info(e object.TreeEntry, outside bool) (fs.FileInfo, error) {
 	info := fileInfo{name: e.Name, mode: modeOf(e.Mode)}
+	if info.mode.IsRegular() && outside {
+		return nil, ErrNotFetched
+	}
 	if info.mode.IsRegular() {
 		t.mu.Lock()
 		defer t.mu.Unlock()
@@ -231,14 +246,15 @@ func modeOf(m filemode.FileMode) fs.FileMode {
 
 // dirEntry implements fs.DirEntry.
 type dirEntry struct {
-	tree  *Tree
-	entry object.TreeEntry
+	tree    *Tree
+	entry   object.TreeEntry
+	outside bool
 }
 
 func (d dirEntry) Name() string               { return d.entry.Name }
 func (d dirEntry) IsDir() bool                { return d.entry.Mode == filemode.Dir }
 func (d dirEntry) Type() fs.FileMode          { return modeOf(d.entry.Mode).Type() }
-func (d dirEntry) Info() (fs.FileInfo, error) { return d.tree.info(d.entry) }
+func (d dirEntry) Info() (fs.FileInfo, error) { return d.tree.info(d.entry, d.outside) }
 
 // fileInfo implements fs.FileInfo. Git keeps no times.
 type fileInfo struct {

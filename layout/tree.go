@@ -31,6 +31,10 @@ type directory struct {
 	attributes *attributes
 }
 
+// Paths are the entries in the root of a repo that are read. Whatever else is in the repo is
+// not needed.
+func Paths() []string { return []string{hostsDir, groupsDir, settingsFile, ".gitattributes"} }
+
 // unusable is what a person has to correct about a file or directory, other than
 // a failure to read it.
 type unusable struct {

@@ -103,7 +103,8 @@ func Open(dir string, remote *gitrepo.Remote, name string, author gitrepo.Signat
 func (b *Branch) Close() error { return b.store.Close() }
 
 // Load reads the branch as the references say it is, or as it is by now when others have
-// moved it since. A branch that does not exist has no records.
+// moved it since and the remote gives no other commit. A branch that does not exist has no
+// records.
 //
 // Errors: [*Fault] when what the branch holds cannot be read: then what can be read of it,
 // or what was read last, counts; those of [gitrepo.Store.Fetch].
@@ -356,7 +357,7 @@ func (b *Branch) loadTip(ctx context.Context) error {
 			return fmt.Errorf("fetch branch %s: %w", b.name, err)
 		}
 	}
-	refs, err := b.remote.Refs(ctx)
+	refs, err := b.remote.Refs(ctx, b.name)
 	if err != nil && !errors.Is(err, gitrepo.ErrEmptyRemote) {
 		return err
 	}

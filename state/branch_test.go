@@ -121,8 +121,8 @@ func TestEveryoneGetsTheirRecordIn(t *testing.T) {
 }
 
 // Between the references and the objects the branch may move, with many that write to it
-// always.
-func TestABranchThatMovesWhileItIsReadIsReadAsItIsByNow(t *testing.T) {
+// always. It is read as it was or as it is, which the next push finds out.
+func TestABranchThatMovesWhileItIsReadIsReadAllTheSame(t *testing.T) {
 	repo := gittest.NewRepo(t)
 	repo.Commit("main", map[string]string{"a": "b"}, "source")
 	theirs, _ := openBranch(t, repo)
@@ -144,8 +144,8 @@ func TestABranchThatMovesWhileItIsReadIsReadAsItIsByNow(t *testing.T) {
 		if err := fresh.Load(t.Context(), refs); err != nil {
 			t.Fatal(err)
 		}
-		if r, err := fresh.Record("web1"); err != nil || r.Tree != fmt.Sprint("after ", i) {
-			t.Errorf("record %+v, %v, want the one that was written meanwhile", r, err)
+		if r, err := fresh.Record("web1"); err != nil || r.Tree != fmt.Sprint("before ", i) && r.Tree != fmt.Sprint("after ", i) {
+			t.Errorf("record %+v, %v, want the one that the references had, or the one that was written meanwhile", r, err)
 		}
 	}
 }

@@ -59,6 +59,16 @@ func OpenRecords(dir string, remote *gitrepo.Remote, name string, author gitrepo
 // PerHost says whether each host has a branch of its own.
 func (r *Records) PerHost() bool { return strings.Contains(r.name, HostInName) }
 
+// Branches is what [gitrepo.Remote.Refs] is asked for: the branch, or the beginning of the
+// names of all with a * behind it.
+func (r *Records) Branches() string {
+	before, _, perHost := strings.Cut(r.name, HostInName)
+	if perHost {
+		return before + "*"
+	}
+	return before
+}
+
 // BranchOf returns the name of the branch that a host's record is in.
 func (r *Records) BranchOf(host string) string {
 	return strings.ReplaceAll(r.name, HostInName, host)
@@ -230,7 +240,7 @@ func (r *Records) History(ctx context.Context, limit int) ([]Entry, error) {
 	if !r.PerHost() {
 		return r.branches[r.name].History(ctx, limit)
 	}
-	refs, err := r.remote.Refs(ctx)
+	refs, err := r.remote.Refs(ctx, r.Branches())
 	if err != nil {
 		return nil, err
 	}

@@ -53,6 +53,7 @@ func (c *cycle) refuse(ctx context.Context, tip gitrepo.Hash, signer string, err
 // take fetches a commit that was admitted, and remembers that it was accepted. One that
 // cannot be read is refused as one that nobody signed is.
 func (c *cycle) take(ctx context.Context, tip gitrepo.Hash, words said) error {
+	foreign := c.source.Foreign()
 	commit, err := c.source.Fetch(ctx, tip)
 	if err != nil {
 		if gitrepo.Faulty(err) {
@@ -60,6 +61,9 @@ func (c *cycle) take(ctx context.Context, tip gitrepo.Hash, words said) error {
 		}
 		c.refuse(ctx, tip, "", err)
 		return err
+	}
+	if now := c.source.Foreign(); now != foreign {
+		sayForeign(ctx, now)
 	}
 	if c.opts.Verify != nil {
 		if err := c.opts.Verify.Accept(tip); err != nil {

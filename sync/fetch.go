@@ -5,11 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
+	"github.com/docker/go-units"
 	"github.com/rs/zerolog"
 
 	"github.com/gitsync/gitsync/gitrepo"
+	"github.com/gitsync/gitsync/layout"
 )
 
 // maxFetches bounds how often branches that move while they are fetched are read
@@ -49,6 +52,17 @@ func (c *cycle) fetch(ctx context.Context) error {
 	return nil
 }
 
+// foreignBytes is how much may be fetched that nobody needs before that is worth a line.
+const foreignBytes = 16 << 20
+
+// sayForeign says what it costs that the remote cannot leave files out.
+func sayForeign(ctx context.Context, bytes int64) {
+	if bytes >= foreignBytes {
+		zerolog.Ctx(ctx).Warn().Str("size", units.BytesSize(float64(bytes))).
+			Msgf("fetched and keeps files that are in none of %s, since the remote does not offer partial fetches: enable them there (git config uploadpack.allowFilter true)", strings.Join(layout.Paths(), ", "))
+	}
+}
+
 // suspensionsTimeout bounds how long a repair waits for the state branch.
 const suspensionsTimeout = 5 * time.Second
 
@@ -60,7 +74,7 @@ func (c *cycle) fetchSuspensions(ctx context.Context) error {
 	c.result.Commit, c.tree = c.commit, hashedTree{c.commit.Tree()}
 	ctx, cancel := context.WithTimeout(ctx, suspensionsTimeout)
 	defer cancel()
-	refs, err := c.opts.Remote.Refs(ctx)
+	refs, err := c.opts.Remote.Refs(ctx, c.opts.Branch, c.state.Branches())
 	if err == nil {
 		c.stale = c.isBehind(refs)
 		c.result.Superseded = c.stale
@@ -80,7 +94,7 @@ func (c *cycle) isBehind(refs gitrepo.Refs) bool {
 }
 
 func (c *cycle) fetchBranches(ctx context.Context) error {
-	refs, err := c.opts.Remote.Refs(ctx)
+	refs, err := c.opts.Remote.Refs(ctx, c.opts.Branch, c.state.Branches())
 	if err != nil {
 		return err
 	}

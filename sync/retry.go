@@ -22,7 +22,7 @@ var ErrNothingToRetry = errors.New("nothing to try again")
 func (s *Syncer) Retry(ctx context.Context, targets []string) ([]string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	refs, err := s.opts.Remote.Refs(ctx)
+	refs, err := s.opts.Remote.Refs(ctx, s.state.Branches())
 	if err != nil {
 		return nil, err
 	}

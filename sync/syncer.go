@@ -114,7 +114,7 @@ func New(opts Options) (*Syncer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.source, err = gitrepo.OpenStore(opts.storeDir("source"), opts.Remote, opts.Branch); err != nil {
+	if s.source, err = gitrepo.OpenStore(opts.storeDir("source"), opts.Remote, opts.Branch, layout.Paths()...); err != nil {
 		return nil, fmt.Errorf("open the store of branch %s: %w", opts.Branch, err)
 	}
 	if s.state, err = state.OpenRecords(opts.storeDir("state"), opts.Remote, opts.StateBranch, opts.Author); err != nil {

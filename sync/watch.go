@@ -22,7 +22,7 @@ func (c *cycle) watch(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
-		refs, err := c.opts.Remote.Refs(ctx)
+		refs, err := c.opts.Remote.Refs(ctx, c.opts.Branch)
 		if err != nil {
 			continue
 		}

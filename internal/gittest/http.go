@@ -5,12 +5,14 @@ import (
 	"context"
 	"encoding/pem"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/cgi"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	stdsync "sync"
 	"sync/atomic"
 	"testing"
@@ -25,6 +27,11 @@ type HTTPOptions struct {
 	User string
 	// TLS serves HTTPS, with a certificate that only CAFile vouches for.
 	TLS bool
+	// Version0 is for a server that knows no other version of the protocol.
+	Version0 bool
+	// Insist, when set, must be in what is asked of upload-pack, in its first line: else the
+	// answer is empty, as that of Azure DevOps for multi_ack.
+	Insist string
 }
 
 // HTTPServer serves one repo over smart HTTP. It is safe for concurrent use.
@@ -51,6 +58,8 @@ func ServeHTTP(t testing.TB, repo *Repo, options HTTPOptions) *HTTPServer {
 		Path:   filepath.Join(repo.Git("--exec-path"), "git-http-backend"),
 		Env:    append([]string{"GIT_PROJECT_ROOT=" + filepath.Dir(repo.Dir), "GIT_HTTP_EXPORT_ALL=1"}, environment()...),
 		Stderr: io.Discard,
+		// It says so when a client has heard enough.
+		Logger: log.New(io.Discard, "", 0),
 	}}
 	server := httptest.NewUnstartedServer(s)
 	server.Listener = &countingListener{server.Listener, &s.bytesOut}
@@ -159,6 +168,17 @@ func (s *HTTPServer) serve(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		r.Body, r.ContentLength, r.TransferEncoding = io.NopCloser(bytes.NewReader(body)), int64(len(body)), nil
+	}
+	if s.options.Version0 {
+		r.Header.Del("Git-Protocol")
+	}
+	if s.options.Insist != "" && r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/git-upload-pack") {
+		body, err := io.ReadAll(r.Body)
+		first, _, _ := bytes.Cut(body, []byte("\n"))
+		if err != nil || !bytes.Contains(first, []byte(s.options.Insist)) {
+			return
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
 	}
 	s.backend.ServeHTTP(w, r)
 }

@@ -3,6 +3,7 @@ package gittest
 import (
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"strings"
 	"time"
 )
@@ -38,6 +39,35 @@ func (r *Repo) Generate(branch string, commits int) string {
 	}
 	r.fastImport(in.String())
 	return r.Hash(branch)
+}
+
+// Heavy adds many commits to a branch at once, each with another file of so many bytes, that
+// cannot be compressed, in the place of the one before. The last one removes it, and its hash
+// is returned.
+func (r *Repo) Heavy(branch string, commits, bytes int) string {
+	r.t.Helper()
+	var in strings.Builder
+	parent := r.Hash(branch)
+	for i := range commits + 1 {
+		r.header(&in, branch, "Heavy")
+		if i == 0 && parent != "" {
+			fmt.Fprintf(&in, "from %s\n", parent)
+		}
+		if i == commits {
+			in.WriteString("D blob\n")
+			break
+		}
+		change(&in, "100644", "blob", Noise(bytes, r.commits))
+	}
+	r.fastImport(in.String())
+	return r.Hash(branch)
+}
+
+// Noise is text that cannot be compressed: the same for the same seed.
+func Noise(bytes, seed int) string {
+	data := make([]byte, bytes)
+	_, _ = rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8)}).Read(data)
+	return string(data)
 }
 
 func (r *Repo) header(w io.Writer, branch, message string) {

@@ -109,6 +109,40 @@ func (r *Repo) ResetBranch(branch, hash string) {
 	r.git(nil, "update-ref", "refs/heads/"+branch, hash)
 }
 
+// References adds many references of pull requests to a commit, as a forge has them.
+func (r *Repo) References(count int, hash string) {
+	r.t.Helper()
+	r.git(nil, "pack-refs", "--all")
+	name := filepath.Join(r.Dir, "packed-refs")
+	packed, err := os.ReadFile(name)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	var out strings.Builder
+	// Without the first line, which says that they are sorted.
+	_, rest, _ := strings.Cut(string(packed), "\n")
+	out.WriteString(rest)
+	for i := range count {
+		fmt.Fprintf(&out, "%s refs/pull/%d/head\n", hash, i)
+	}
+	if err := os.WriteFile(name, []byte(out.String()), 0o600); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// Merge merges one branch into another one, whose files stay as they are but for those given.
+func (r *Repo) Merge(into, other string, files map[string]string) string {
+	r.t.Helper()
+	var in strings.Builder
+	r.header(&in, into, "Merge "+other)
+	fmt.Fprintf(&in, "from refs/heads/%s^0\nmerge refs/heads/%s^0\n", into, other)
+	for _, path := range slices.Sorted(maps.Keys(files)) {
+		change(&in, "100644", path, files[path])
+	}
+	r.fastImport(in.String())
+	return r.Hash(into)
+}
+
 // DeleteBranch removes a branch. Its objects stay.
 func (r *Repo) DeleteBranch(branch string) {
 	r.t.Helper()

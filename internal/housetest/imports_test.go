@@ -46,8 +46,9 @@ var mayImport = map[string][]string{
 
 	"lease": {"container", "container/types", "runtime"},
 
-	"gitrepo":           {"gitrepo/pack", "host/ssh", "internal/disk", "internal/follow", "internal/panics", "internal/spelling"},
+	"gitrepo":           {"gitrepo/pack", "gitrepo/protocol", "host/ssh", "internal/disk", "internal/follow", "internal/panics", "internal/spelling"},
 	"gitrepo/pack":      {},
+	"gitrepo/protocol":  {},
 	"gitrepo/signature": {},
 	"trust":             {"gitrepo", "gitrepo/signature", "internal/disk"},
 	"policy":            {"container", "container/types", "internal/spelling"},
