@@ -5,6 +5,7 @@ import (
 	"compress/zlib"
 	"context"
 	"crypto/rand"
+	"encoding/hex"
 	"fmt"
 	"os"
 	"os/exec"
@@ -80,7 +81,31 @@ func corpus() map[string][]byte {
 	for name, bomb := range out {
 		packs[name] = gittest.MakePack(-1, append(bomb, entries...)...)
 	}
+	packs["large directories in each other"], _ = nested()
 	return packs
+}
+
+// nested is a commit of four directories in each other, each as large as it may be, and its
+// hash.
+func nested() (pack []byte, tip string) {
+	blob := gittest.ObjectHash(gittest.BlobKind, nil)
+	entries := []gittest.Entry{gittest.Whole(gittest.BlobKind, nil)}
+	var below [20]byte
+	for level := range 4 {
+		var tree []gittest.TreeEntry
+		if level > 0 {
+			tree = append(tree, gittest.TreeEntry{Mode: "40000", Name: "0", Hash: below})
+		}
+		for i := range 120_000 {
+			tree = append(tree, gittest.TreeEntry{Mode: "100644", Name: fmt.Sprintf("%05x", i+4096), Hash: blob})
+		}
+		content := gittest.MakeTree(tree...)
+		below = gittest.ObjectHash(gittest.TreeKind, content)
+		entries = append(entries, gittest.Whole(gittest.TreeKind, content))
+	}
+	commit := gittest.MakeCommit(below, "nested")
+	sum := gittest.ObjectHash(gittest.CommitKind, commit)
+	return gittest.MakePack(-1, append(entries, gittest.Whole(gittest.CommitKind, commit))...), hex.EncodeToString(sum[:])
 }
 
 // stored is a short text in zlib's form, not compressed.
@@ -99,7 +124,12 @@ func stored(text []byte) []byte {
 // fetches stays small.
 func TestAFetchNeedsLittleMemoryWhateverComes(t *testing.T) {
 	_, tip := good()
+	_, large := nested()
 	for name, pack := range corpus() {
+		tip := tip
+		if name == "large directories in each other" {
+			tip = large
+		}
 		address := gittest.ServeAnswers(t, gittest.Answers{
 			Advertisement: gittest.Says(gittest.Advertise(tip + " refs/heads/main")),
 			Pack:          gittest.Says(gittest.Shallow(tip, pack)),

@@ -16,7 +16,7 @@ import (
 func small() pack.Budget {
 	return pack.Budget{
 		Objects: 5000, Unpacked: 5 << 20, PerByte: 32, AtMost: 20 << 20,
-		Blob: 1 << 20, Tree: 80 << 10, Header: 40 << 10, Kept: 320 << 10,
+		Blob: 1 << 20, Tree: 80 << 10, Header: 40 << 10, Trees: 240 << 10, Kept: 320 << 10,
 	}
 }
 
@@ -53,6 +53,8 @@ func bombs() map[string][]byte {
 		"deltas that copy byte by byte": gittest.MakePack(-1, append([]gittest.Entry{blob(zeros)}, times(4, on(base, 1<<20, 1<<19, bytes.Repeat([]byte{0x90, 1}, 1<<19)...))...)...),
 		"deltas of a chain":             chain(zeros, 60),
 		"a large tree":                  gittest.MakePack(-1, gittest.Whole(gittest.TreeKind, zeros)),
+		"many trees":                    gittest.MakePack(-1, times(4, gittest.Whole(gittest.TreeKind, zeros[:70<<10]))...),
+		"deltas that make many trees":   gittest.MakePack(-1, append(times(4, on(gittest.ObjectHash(gittest.TreeKind, zeros[:70<<10]), 70<<10, 1<<16, 0x80)), gittest.Whole(gittest.TreeKind, zeros[:70<<10]))...),
 		"a large commit":                gittest.MakePack(-1, gittest.Whole(gittest.CommitKind, zeros)),
 		"a delta that makes a large commit": gittest.MakePack(-1, gittest.Whole(gittest.CommitKind, zeros[:1<<15]),
 			on(gittest.ObjectHash(gittest.CommitKind, zeros[:1<<15]), 1<<15, 1<<19, bytes.Repeat([]byte{0xd0, 0x80}, 1<<12)...)),

@@ -26,6 +26,9 @@ type Budget struct {
 	// Blob, Tree and Header are how many bytes one object may have; a commit or a tag is a
 	// header.
 	Blob, Tree, Header int64
+	// Trees is how many bytes all trees may have: whoever goes through a commit reads them all,
+	// and holds those that are nested in memory.
+	Trees int64
 	// Kept is how many bytes [Read] may hold.
 	Kept int64
 }
@@ -36,7 +39,7 @@ func DefaultBudget() Budget {
 	return Budget{
 		Objects:  500_000,
 		Unpacked: 512 << 20, PerByte: 32, AtMost: 2 << 30,
-		Blob: 128 << 20, Tree: 8 << 20, Header: 4 << 20,
+		Blob: 128 << 20, Tree: 4 << 20, Header: 4 << 20, Trees: 16 << 20,
 		Kept: 32 << 20,
 	}
 }
@@ -61,6 +64,8 @@ type meter struct {
 	held   int64
 	// promised is what deltas say that will come of them.
 	promised int64
+	// trees are the bytes of all trees.
+	trees int64
 	// checked is how much work there was when the context was looked at last.
 	checked int64
 }
@@ -91,6 +96,17 @@ func (m *meter) unpack(n int64) error {
 	}
 	m.checked = m.Unpacked
 	return m.ctx.Err()
+}
+
+// tree counts an object if it is a tree.
+func (m *meter) tree(k Kind, size int64) error {
+	if k != Tree {
+		return nil
+	}
+	if m.trees += size; m.trees > m.budget.Trees {
+		return fmt.Errorf("the directories in the remote's pack are together %w: the limit is %d MiB, some 350,000 entries", ErrTooLarge, m.budget.Trees>>20)
+	}
+	return nil
 }
 
 // hold counts bytes that are held in memory; negative ones are let go.

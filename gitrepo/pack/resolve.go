@@ -258,6 +258,9 @@ func (r *resolver) make(base *content, i int32, needed bool) (made *content, err
 	if err := r.budget.check(base.kind, target); err != nil {
 		return nil, err
 	}
+	if err := r.tree(base.kind, int64(target)); err != nil {
+		return nil, err
+	}
 	r.promised -= int64(target)
 	namer := newNamer(base.kind, int64(target))
 	at, packed := r.out.begin(base.kind, int64(target))

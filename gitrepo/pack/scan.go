@@ -61,6 +61,9 @@ func (p *scanned) add(s *source) error {
 	if h.kind == offsetDelta || h.kind == nameDelta {
 		err = p.addDelta(s, h, &e)
 	} else {
+		if err := s.tree(h.kind, h.size); err != nil {
+			return err
+		}
 		namer := newNamer(h.kind, h.size)
 		err = s.content(h, namer)
 		e.is, e.name = h.kind, Name(namer.Sum(nil))
