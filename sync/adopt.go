@@ -41,8 +41,7 @@ type Adopted struct {
 //
 // Errors: [ErrNothingToAdopt], and those of hosts that did not answer.
 func (s *Syncer) Adopt(ctx context.Context, opts AdoptOptions) ([]Adopted, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.lock()()
 	c := s.newCycle()
 	// Nothing is decided from what it loads.
 	c.planOnly = true

@@ -31,7 +31,7 @@ func (c *cycle) work(steps ...hostStep) step {
 			c.onHosts(ctx, steps)
 			return nil
 		})
-		if c.opts.Path == "" && c.result.GitErr == nil {
+		if c.opts.Path == "" && c.result.GitErr == nil && !c.withoutGit {
 			group.Go(func() error {
 				c.watch(watching)
 				return nil

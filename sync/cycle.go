@@ -2,6 +2,7 @@ package sync
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"maps"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	stdsync "sync"
 	"time"
 
+	"github.com/gitsync/gitsync/gitrepo"
 	"github.com/gitsync/gitsync/internal/panics"
 	"github.com/gitsync/gitsync/layout"
 	"github.com/gitsync/gitsync/state"
@@ -17,6 +19,7 @@ import (
 // cycle is one pass over the repo and its hosts.
 type cycle struct {
 	*Syncer
+	fetchState
 	result *Result
 	// hosts are all that take part. Those of the result are the ones that are done.
 	hosts []*HostResult
@@ -46,6 +49,9 @@ type cycle struct {
 	watches *watches
 	// newPolicy says that the policy is another one than in the cycle before.
 	newPolicy bool
+	// withoutGit says that neither the stores nor the remote are used: a fetch is under way, or
+	// the remote does not answer. What the last cycle read is there then.
+	withoutGit bool
 	// planOnly says that nothing is deployed.
 	planOnly bool
 	// settings are those of gitsync.yaml, and names those of all hosts in the repo.
@@ -89,20 +95,27 @@ func (s *Syncer) Cycle(ctx context.Context) *Result {
 }
 
 func (s *Syncer) cycle(ctx context.Context, change func(*cycle)) *Result {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.lock()()
 	c := s.newCycle()
 	change(c)
-	c.run(ctx,
-		step{"fetch", c.fetch},
-		step{"load", c.load},
-		step{"identify", c.identify},
-		c.work(
-			hostStep{"check", c.check},
-			hostStep{"plan", c.plan},
-			hostStep{"deploy", c.deploy},
-		),
-	)
+	c.run(ctx, step{"fetch", c.fetch})
+	return c.follow(ctx)
+}
+
+// follow does what comes after the fetch.
+func (c *cycle) follow(ctx context.Context) *Result {
+	steps := []step{{"load", c.load}, {"identify", c.identify}, {"keep", c.keepRead}}
+	if !c.withoutGit && c.only == nil {
+		c.away = errors.Is(c.result.GitErr, gitrepo.ErrUnreachable) || errors.Is(c.result.Err, gitrepo.ErrUnreachable)
+	}
+	if c.withoutGit {
+		steps = []step{{"load", c.loadKept}}
+	}
+	c.run(ctx, append(steps, c.work(
+		hostStep{"check", c.check},
+		hostStep{"plan", c.plan},
+		hostStep{"deploy", c.deploy},
+	))...)
 	sortHosts(c.result.Hosts)
 	if c.hosts != nil && c.only == nil {
 		c.leaveOthers(ctx)
@@ -118,13 +131,12 @@ func (s *Syncer) cycle(ctx context.Context, change func(*cycle)) *Result {
 
 func (s *Syncer) newCycle() *cycle {
 	s.cycles++
-	return &cycle{Syncer: s, number: s.cycles, result: &Result{Offline: s.opts.Offline}, left: make(chan struct{})}
+	return &cycle{Syncer: s, number: s.cycles, fetchState: s.fetchState, result: &Result{Offline: s.opts.Offline}, left: make(chan struct{})}
 }
 
 // Plan does what Cycle does, up to the plan. It changes nothing.
 func (s *Syncer) Plan(ctx context.Context) *Result {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.lock()()
 	c := s.newCycle()
 	c.deep, c.planOnly = true, true
 	c.run(ctx,
@@ -144,11 +156,13 @@ func (s *Syncer) Plan(ctx context.Context) *Result {
 
 func (c *cycle) run(ctx context.Context, steps ...step) {
 	for _, s := range steps {
+		if c.result.Err != nil {
+			return
+		}
 		err := c.redact(panics.Catch(func() error { return s.run(ctx) }))
 		logPanic(ctx, "", err)
 		if err != nil {
 			c.result.Err = err
-			return
 		}
 	}
 }

@@ -12,8 +12,7 @@ import (
 //
 // Errors: [layout.ErrUnknownHost], those of [layout.Loader.Load].
 func (s *Syncer) Desired(ctx context.Context) (*layout.Repo, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.lock()()
 	c := s.newCycle()
 	if err := c.fetch(ctx); err != nil {
 		return nil, err

@@ -25,6 +25,12 @@ func (c *cycle) fetch(ctx context.Context) error {
 	if c.only != nil {
 		return c.fetchSuspensions(ctx)
 	}
+	defer c.adoptFetch()
+	return c.fetchGit(ctx)
+}
+
+// fetchGit is the part of a fetch that needs the stores alone.
+func (c *cycle) fetchGit(ctx context.Context) error {
 	if c.opts.Path != "" {
 		c.tree, c.result.Path = os.DirFS(c.opts.Path), c.opts.Path
 		if c.opts.Remote == nil {
@@ -82,6 +88,8 @@ func (c *cycle) fetchSuspensions(ctx context.Context) error {
 	}
 	if err != nil {
 		zerolog.Ctx(ctx).Debug().Err(err).Msg("git: looking at hosts with the state branch as it was")
+		// Nor is it waited for when the look is recorded: the next cycle does that.
+		c.withoutGit = c.read != nil
 	}
 	return nil
 }

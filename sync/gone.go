@@ -82,8 +82,7 @@ func (c *cycle) pruneLimitOf(h *HostResult) float64 {
 //
 // Errors: [ErrNotRecorded], [ErrInRepo].
 func (s *Syncer) Forget(ctx context.Context, host string) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.lock()()
 	c := s.newCycle()
 	if err := c.fetch(ctx); err != nil {
 		return err

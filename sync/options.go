@@ -94,7 +94,7 @@ type Options struct {
 	// tenth; 5 min by default.
 	DriftInterval time.Duration
 	// Patience is how long Run waits for slow hosts at least, before it begins the next
-	// cycle beside them; 5 s by default.
+	// cycle beside them, and for a fetch, before it repairs drift beside it; 5 s by default.
 	Patience time.Duration
 	// WatchInterval is how often the branch is looked at while hosts are deployed, so
 	// that a newer commit takes over; 10 s by default.

@@ -23,6 +23,12 @@ const (
 	recordTimeout     = time.Minute
 	lastRecordTimeout = 30 * time.Minute
 	recordGrace       = 10 * time.Second
+	// awayTimeout and awayGrace are those where the remote did not answer just now: repairs,
+	// and whoever wants to stop, do not wait for it long.
+	awayTimeout = 10 * time.Second
+	awayGrace   = 2 * time.Second
+	// fullTry is how often one of several tries in vain has all the time: a push may be slow.
+	fullTry = 5
 )
 
 // maxUnrecorded bounds the lines that are kept for a host while the state branch
@@ -50,6 +56,9 @@ func (c *cycle) keep(h *HostResult) {
 // with the next results. It goes on for a while after a cancellation, so that what was
 // done is written down.
 func (c *cycle) record(ctx context.Context) error {
+	if c.withoutGit {
+		return nil
+	}
 	// A disk that cannot be written to keeps no deployment out of the state branch.
 	unremembered := c.state.Confirm(c.found)
 	if unremembered == nil {
@@ -61,20 +70,45 @@ func (c *cycle) record(ctx context.Context) error {
 	for _, changed := range c.unsavedBySource() {
 		c.enqueue(ctx, changed)
 	}
-	timeout := recordTimeout
-	if c.once {
-		timeout = lastRecordTimeout
-	}
 	if c.state.Waiting().Commits == 0 && c.opts.Seal == nil && !c.state.Broken() {
 		return unremembered
 	}
-	ctx, cancel := grace.Context(ctx, timeout, recordGrace)
+	if c.gaveUp = c.gaveUp && ctx.Err() != nil; c.gaveUp {
+		return unremembered
+	}
+	stopped := ctx
+	timeout, leave := c.recordTimes()
+	ctx, cancel := grace.Context(ctx, timeout, leave)
 	defer cancel()
 	unremembered = errors.Join(unremembered, c.flushRecords(ctx))
 	if c.backlog != nil {
+		c.notRecorded(c.backlog, stopped.Err() != nil)
 		return unremembered
 	}
+	c.unpushed = 0
 	return errors.Join(unremembered, c.repairState(ctx))
+}
+
+// recordTimes says how long a try to record something may take, and how much of that is left
+// once Run is told to stop.
+func (c *cycle) recordTimes() (timeout, leave time.Duration) {
+	switch {
+	case c.once:
+		return lastRecordTimeout, recordGrace
+	case c.away, c.unpushed > 1 && c.unpushed%fullTry != 0:
+		return awayTimeout, awayGrace
+	case c.only != nil:
+		return awayTimeout, recordGrace
+	}
+	return recordTimeout, recordGrace
+}
+
+// notRecorded remembers a try in vain, and whether it was the last one.
+func (c *cycle) notRecorded(err error, last bool) {
+	c.gaveUp = last
+	if errors.Is(err, gitrepo.ErrUnreachable) {
+		c.unpushed++
+	}
 }
 
 // source is the commit that the host's task followed.

@@ -20,8 +20,7 @@ var ErrNothingToRetry = errors.New("nothing to try again")
 //
 // Errors: [ErrNothingToRetry].
 func (s *Syncer) Retry(ctx context.Context, targets []string) ([]string, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.lock()()
 	refs, err := s.opts.Remote.Refs(ctx, s.state.Branches())
 	if err != nil {
 		return nil, err

@@ -20,29 +20,44 @@ const (
 
 // Run runs cycles on schedule until the context is done; the cycle in hand comes
 // to an orderly end then. A cycle does not wait for hosts that take longer than the
-// schedule has it: they go on beside the next ones. It returns nil.
+// schedule has it: they go on beside the next ones. Drift is repaired beside the fetch of
+// the next cycle, however long that takes. It returns nil.
 func (s *Syncer) Run(ctx context.Context, schedule Schedule) error {
-	watches := newWatches(s)
+	watches, git := newWatches(s), newGitSide(s)
 	defer s.finish(ctx)
 	defer watches.all.Wait()
+	defer git.end()
 	next := schedule.first(s.opts.Now())
 	for {
-		s.health.expect(s.opts.Now(), next)
-		switch s.await(ctx, next, watches) {
+		if !git.busy() {
+			s.health.expect(s.opts.Now(), next)
+		}
+		what, fetched := s.await(ctx, next, watches, git)
+		switch what {
 		case awaitedEnd:
+			s.mu.Lock()
+			s.away = s.away || git.busy()
+			s.mu.Unlock()
 			return nil
 		case awaitedLook:
-			next = s.lookAtDue(ctx, next, watches)
-			continue
+			next = s.lookAtDue(ctx, next, watches, git)
+		case awaitedCycle:
+			git.begin(ctx)
+		case awaitedFetched:
+			if ctx.Err() != nil {
+				// It was told to stop, which is no error.
+				s.git.Unlock()
+				return nil
+			}
+			due := schedule.next(s.opts.Now())
+			s.health.expect(s.opts.Now(), due)
+			result := git.follow(ctx, fetched, func(c *cycle) { c.watches, c.leaveAt = watches, due })
+			s.health.learn(s.opts.Now(), result)
+			if len(result.Busy) == 0 {
+				due = schedule.next(s.opts.Now())
+			}
+			next = result.next(due, s.opts.Now())
 		}
-		due := schedule.next(s.opts.Now())
-		s.health.expect(s.opts.Now(), due)
-		result := s.cycle(ctx, func(c *cycle) { c.watches, c.leaveAt = watches, due })
-		s.health.learn(s.opts.Now(), result)
-		if len(result.Busy) == 0 {
-			due = schedule.next(s.opts.Now())
-		}
-		next = result.next(due, s.opts.Now())
 	}
 }
 
@@ -52,41 +67,57 @@ type awaited int
 const (
 	awaitedEnd awaited = iota
 	awaitedCycle
+	awaitedFetched
 	awaitedLook
 )
 
-// await waits until a cycle is due, by the schedule or since it was asked for, or a look
-// at a host that no commit asks for.
-func (s *Syncer) await(ctx context.Context, next time.Time, w *watches) awaited {
+// await waits until a cycle is due, by the schedule or since it was asked for, until the
+// fetch of one has ended, or until a look at a host is due that no commit asks for.
+func (s *Syncer) await(ctx context.Context, next time.Time, w *watches, git *gitSide) (awaited, *cycle) {
 	for {
-		at, what := next, awaitedCycle
-		if due := s.due(); !due.IsZero() && due.Before(at) {
+		at, what, wake := next, awaitedCycle, s.wake
+		due := s.due()
+		if git.busy() {
+			// The next one begins after this one.
+			at, wake = time.Time{}, nil
+			if !due.IsZero() {
+				due = later(due, git.patientUntil())
+			}
+		}
+		if !due.IsZero() && (at.IsZero() || due.Before(at)) {
 			at, what = due, awaitedLook
 		}
-		timer := time.NewTimer(at.Sub(s.opts.Now()))
+		var comes <-chan time.Time
+		if !at.IsZero() {
+			// One that nobody waits for any more is collected.
+			comes = time.After(at.Sub(s.opts.Now()))
+		}
 		select {
 		case <-ctx.Done():
-			what = awaitedEnd
-		case <-s.wake:
-			what = awaitedCycle
-		case <-timer.C:
+			return awaitedEnd, nil
+		case fetched := <-git.fetched:
+			return awaitedFetched, fetched
+		case <-wake:
+			return awaitedCycle, nil
+		case <-comes:
+			return what, nil
 		case <-w.asked:
-			timer.Stop()
-			continue
 		}
-		timer.Stop()
-		return what
 	}
 }
 
 // lookAtDue runs a cycle for the hosts that are due for a look, with the commit that is
 // there. It returns when the next one of the schedule comes.
-func (s *Syncer) lookAtDue(ctx context.Context, next time.Time, w *watches) time.Time {
+func (s *Syncer) lookAtDue(ctx context.Context, next time.Time, w *watches, git *gitSide) time.Time {
 	only := s.dueHosts()
 	if len(only) == 0 {
 		return next
 	}
-	result := s.cycle(ctx, func(c *cycle) { c.only, c.watches, c.leaveAt = only, w, s.opts.Now() })
+	look := s.cycle
+	if git.busy() {
+		look = s.repair
+	}
+	result := look(ctx, func(c *cycle) { c.only, c.watches, c.leaveAt = only, w, s.opts.Now() })
 	s.postpone(only)
 	return result.next(next, s.opts.Now())
 }
@@ -101,8 +132,7 @@ func later(a, b time.Time) time.Time {
 // finish waits for the hosts that are still at work, and records what they came to.
 func (s *Syncer) finish(ctx context.Context) {
 	s.tasks.all.Wait()
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.lock()()
 	c := s.newCycle()
 	if err := c.flush(ctx); err != nil {
 		zerolog.Ctx(ctx).Error().Err(err).Msg("the last cycle is not recorded")

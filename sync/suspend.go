@@ -46,8 +46,7 @@ func (t Target) String() string { return strings.TrimSuffix(t.Host+"/"+t.Contain
 //
 // Errors: [ErrUnknownTarget].
 func (s *Syncer) Suspend(ctx context.Context, targets []Target, suspension state.Suspension) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.lock()()
 	c := s.newCycle()
 	if err := c.fetch(ctx); err != nil {
 		return err
@@ -80,8 +79,7 @@ func (s *Syncer) Suspend(ctx context.Context, targets []Target, suspension state
 //
 // Errors: [ErrNotSuspended].
 func (s *Syncer) Resume(ctx context.Context, targets []Target) ([]Target, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.lock()()
 	c := s.newCycle()
 	if err := c.fetch(ctx); err != nil {
 		return nil, err

@@ -33,12 +33,17 @@ type Syncer struct {
 	// policy is the one that counts now; hosts at work read it too.
 	policy atomic.Pointer[policy.Policy]
 
-	mu     stdsync.Mutex
-	commit *gitrepo.Commit
-	// refused is the tip of the branch when that is not deployed.
-	refused *trust.Refusal
-	// said is what people said of the commit who may deploy, with verification.
-	said said
+	// git is held by who works with the stores, and taken before mu.
+	git stdsync.Mutex
+	mu  stdsync.Mutex
+	fetchState
+	// read is what the last cycle read of Git; nil before the first one.
+	read *kept
+	// away says that the remote did not answer the last time, and gaveUp that a last try to
+	// record something was in vain, after Run was told to stop.
+	away, gaveUp bool
+	// unpushed counts the tries to record something, in a row, that the remote did not answer.
+	unpushed int
 	// warned is what was warned of last.
 	warned string
 	// rollout is where the last one stood.
@@ -70,6 +75,15 @@ type Syncer struct {
 	health       health
 	// wake holds a value when the next cycle should begin at once.
 	wake chan struct{}
+}
+
+// fetchState is what a fetch came to. A cycle has its own until its fetch has ended.
+type fetchState struct {
+	commit *gitrepo.Commit
+	// refused is the tip of the branch when that is not deployed.
+	refused *trust.Refusal
+	// said is what people said of the commit who may deploy, with verification.
+	said said
 }
 
 // memory is what is known of a host from earlier cycles of this process.

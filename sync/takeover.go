@@ -2,6 +2,7 @@ package sync
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -130,6 +131,9 @@ func (c *cycle) builtOn(ctx context.Context, tip, commit gitrepo.Hash) (bool, er
 	a.mu.Unlock()
 	if known {
 		return built, nil
+	}
+	if c.withoutGit {
+		return false, errors.New("it is being fetched: the next cycle reads it")
 	}
 	lineage, err := c.source.Inspect(ctx, tip, gitrepo.InspectOptions{Known: commit})
 	switch {
