@@ -23,9 +23,7 @@ func planned(containers, ports int, tag string) (desired, previous container.Con
 		}
 		was := deployed(one("nginx:1"))
 		found := row(was)
-		for _, p := range was.Container.Config.Ports {
-			found.Ports = append(found.Ports, p)
-		}
+		found.Ports = append(found.Ports, was.Container.Config.Ports...)
 		rows = append(rows, found)
 		desired[was.Container.Config.Name], previous[was.Container.Config.Name] = one(tag), was
 	}
