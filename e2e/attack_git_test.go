@@ -70,7 +70,7 @@ func TestAHostileGitServerIsAnError(t *testing.T) {
 		"headers without end":            {gittest.Answers{Advertisement: func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("X", strings.Repeat("x", 4<<20)) }}, "header"},
 		"a redirect to a file":           {gittest.Answers{Advertisement: redirect("file:///etc/passwd")}, "fetch "},
 		"a redirect to itself":           {gittest.Answers{Advertisement: redirect("info/refs?service=git-upload-pack")}, "redirect"},
-		"a pack without end":             {gittest.Answers{Advertisement: good, Pack: endless(gittest.Shallow(tip, []byte("PACK\x00\x00\x00\x02\x00\x00\x00\x01\x30")), "\x00\xff")}, "too large"},
+		"a pack without end":             {gittest.Answers{Advertisement: good, Pack: endless(gittest.Shallow(tip, []byte("PACK\x00\x00\x00\x02\x00\x00\x00\x01\x30")), "\x00\xff")}, "broken pack"},
 		"a pack that is HTML":            {gittest.Answers{Advertisement: good, Pack: gittest.Says("<html>")}, "fetch "},
 		"no pack":                        {gittest.Answers{Advertisement: good, Pack: gittest.Says("")}, "fetch "},
 		"a pack of four billion objects": {gittest.Answers{Advertisement: good, Pack: gittest.Says(gittest.Shallow(tip, gittest.MakePack(1<<32-1)))}, "it claims to have"},
