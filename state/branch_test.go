@@ -1,7 +1,9 @@
 package state_test
 
 import (
+	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -173,5 +175,52 @@ func TestADamagedRecordNamesItsPlace(t *testing.T) {
 	load(t, branch, remote)
 	if _, err := branch.Record("web1"); err == nil || !strings.Contains(err.Error(), "gitsync/state:hosts/web1/state.yaml") {
 		t.Errorf("record: %v, want an error that says where", err)
+	}
+}
+
+// Where each host has a branch of its own that cannot be fetched just now, it is asked once
+// in a cycle, and nothing of it is replaced by what is not known.
+func TestABranchThatCannotBeFetchedJustNowIsNotReplaced(t *testing.T) {
+	repo := gittest.NewRepo(t)
+	repo.Commit("main", map[string]string{"a": "b"}, "source")
+	remote, err := gitrepo.NewRemote(repo.Dir, gitrepo.Auth{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	records, err := state.OpenRecords(t.TempDir(), remote, "state/{host}", gitrepo.Signature{Name: "gitsync", Email: "gitsync@test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = records.Close() })
+	repo.Commit("state/web1", map[string]string{"hosts/web1/suspended.yaml": "suspended: {web: {}}\n"}, "Suspended")
+	refs, err := remote.Refs(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(repo.Dir, repo.Dir+".away"); err != nil {
+		t.Fatal(err)
+	}
+	if err := records.Load(t.Context(), refs); err != nil {
+		t.Fatal(err)
+	}
+	for range 5 {
+		if _, err := records.Record(t.Context(), "web1"); !errors.Is(err, state.ErrUnreadable) {
+			t.Errorf("the record: %v", err)
+		}
+	}
+	if err := os.Rename(repo.Dir+".away", repo.Dir); err != nil {
+		t.Fatal(err)
+	}
+	if records.Broken() {
+		t.Error("it counts as broken")
+	}
+	if refs, err = remote.Refs(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := records.Load(t.Context(), refs); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := records.Suspensions(t.Context(), "web1"); err != nil || len(s) != 1 {
+		t.Errorf("suspended are %v, %v", s, err)
 	}
 }

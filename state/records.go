@@ -35,6 +35,8 @@ type Records struct {
 	refused Refused
 	// branches are those that were read so far, by name.
 	branches map[string]*Branch
+	// gaveUp are the branches that could not be fetched since Load: they are asked once.
+	gaveUp map[string]*Fault
 	// waiting are records that are not in the branches yet.
 	waiting queue
 }
@@ -124,7 +126,7 @@ func (r *Records) Confirm(records map[string]*Record) error {
 // Load takes over what the references say. A branch for each host is read when its
 // record is asked for.
 func (r *Records) Load(ctx context.Context, refs gitrepo.Refs) error {
-	r.refs = refs
+	r.refs, r.gaveUp = refs, map[string]*Fault{}
 	if r.PerHost() {
 		return nil
 	}
@@ -187,6 +189,9 @@ func (r *Records) readable(ctx context.Context, host string) (b *Branch, fault, 
 	if err != nil || !r.PerHost() {
 		return b, nil, err
 	}
+	if known := r.gaveUp[b.name]; known != nil {
+		return b, known, nil
+	}
 	err = b.Load(ctx, r.refs)
 	switch {
 	case err == nil, errors.Is(err, ErrUnreadable):
@@ -194,7 +199,11 @@ func (r *Records) readable(ctx context.Context, host string) (b *Branch, fault, 
 	case ctx.Err() != nil:
 		return nil, nil, err
 	}
-	return b, b.GiveUp(r.refs, err), nil
+	given := b.GiveUp(r.refs, err)
+	if r.gaveUp != nil {
+		r.gaveUp[b.name] = given
+	}
+	return b, given, nil
 }
 
 // loaded returns the branch of a host to write to it.
