@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -149,6 +150,39 @@ func TestAFetchNeedsLittleMemoryWhateverComes(t *testing.T) {
 				}
 				t.Logf("%s: %s", how, out)
 			})
+		}
+	}
+}
+
+// What is too large for one pack is too large in several ones as well.
+func TestDirectoriesThatComeBitByBitAreBoundedToo(t *testing.T) {
+	repo := gittest.NewRepo(t)
+	var root []gittest.TreeEntry
+	grow := func(name string) {
+		tree := make([]gittest.TreeEntry, 110_000)
+		for i := range tree {
+			tree[i] = gittest.TreeEntry{Mode: "160000", Name: fmt.Sprintf("%s%05x", name, i), Hash: [20]byte{1}}
+		}
+		root = append(root, gittest.TreeEntry{Mode: "40000", Name: name, Hash: repo.Object(gittest.TreeKind, gittest.MakeTree(tree...))})
+	}
+	commit := func() gitrepo.Hash {
+		sum := repo.Object(gittest.TreeKind, gittest.MakeTree(root...))
+		args := []string{"commit-tree", "-m", "Grow", hex.EncodeToString(sum[:])}
+		if parent := repo.Hash("main"); parent != "" {
+			args = append(args, "-p", parent)
+		}
+		repo.ResetBranch("main", strings.TrimSpace(repo.Git(args...)))
+		return gitrepo.Hash(repo.Hash("main"))
+	}
+	store := openStore(t, t.TempDir(), open(t, repo.Dir, gitrepo.Auth{}), "main")
+	for i, name := range []string{"a", "b", "c", "d", "e"} {
+		grow(name)
+		if i != 2 && i != 4 {
+			continue
+		}
+		_, err := store.Fetch(t.Context(), commit())
+		if last := i == 4; last != errors.Is(err, gitrepo.ErrTooLarge) || !last && err != nil {
+			t.Errorf("with %d directories: %v", i+1, err)
 		}
 	}
 }

@@ -17,6 +17,10 @@ import (
 // too large.
 const maxDepth = 256
 
+// maxEntries bounds how many entries all directories of a commit have: those that are nested
+// are held in memory, and each is looked up. They may have come in several packs.
+const maxEntries = 500_000
+
 // needs says whether what has this name in the root of the repo is needed.
 func (s *Store) needs(name string) bool {
 	return len(s.only) == 0 || slices.Contains(s.only, name)
@@ -31,6 +35,8 @@ type stock struct {
 	missing []string
 	first   error
 	asked   map[plumbing.Hash]bool
+	// entries are those of all directories so far.
+	entries int
 }
 
 // take goes through what is needed of a commit. Trees that were whole before are not walked
@@ -93,6 +99,9 @@ func (k *stock) directory(hash plumbing.Hash, depth int) error {
 	if err := checkNames(content); err != nil {
 		return err
 	}
+	if k.entries += len(content.Entries); k.entries > maxEntries {
+		return fmt.Errorf("the directories of the repo are together %w: more than %d entries", ErrTooLarge, maxEntries)
+	}
 	k.seen[hash] = true
 	for _, e := range content.Entries {
 		if err := k.entry(e, k.known[hash], depth+1); err != nil {
@@ -153,7 +162,7 @@ func (s *Store) elsewhere(from storage.Storer, tip Hash) (total int64, err error
 	var add func(entries []object.TreeEntry, depth int)
 	add = func(entries []object.TreeEntry, depth int) {
 		for _, e := range entries {
-			if seen[e.Hash] || depth == 1 && s.needs(e.Name) || depth > maxDepth {
+			if seen[e.Hash] || depth == 1 && s.needs(e.Name) || depth > maxDepth || len(seen) > maxEntries {
 				continue
 			}
 			seen[e.Hash] = true
