@@ -46,7 +46,7 @@ func TestDriftIsRepairedWhileACommitHasNoRoom(t *testing.T) {
 	w := newWorld(t, func(o *sync.Options) { o.DataDir = dir })
 	w.commit(map[string]string{web1: web("nginx:1.26")}, "start")
 	w.cycle()
-	w.commit(map[string]string{web1: web("nginx:1.27"), "big": bigFile(t, 6<<20)}, "too large")
+	w.commit(map[string]string{web1: web("nginx:1.27"), "hosts/web1/files/big": bigFile(t, 6<<20)}, "too large")
 	for _, restart := range []bool{false, true} {
 		if restart {
 			w.open(w.repo.Dir)
