@@ -138,7 +138,8 @@ func (b *bounded) RoundTrip(request *http.Request) (*http.Response, error) {
 		limit = maxError
 	} else if strings.HasSuffix(request.URL.Path, "/git-upload-pack") {
 		limit = maxPack
-	} else if strings.HasSuffix(request.URL.Path, infoRefs) {
+	} else if strings.HasSuffix(request.URL.Path, infoRefs) && request.URL.Query().Get("service") == uploadPack {
+		// These are read as a stream. Those of a push are held in memory.
 		limit = maxRefs
 	}
 	response.Body = &limited{ReadCloser: response.Body, left: limit}
