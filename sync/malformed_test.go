@@ -87,6 +87,7 @@ func malformed() map[string]func(w *world, k *keys) {
 			for range 300 {
 				tree = gittest.TreeEntry{Mode: "40000", Name: "a", Hash: w.repo.Object(gittest.TreeKind, gittest.MakeTree(tree))}
 			}
+			tree.Name = "hosts"
 			w.grow(k, tree)
 		},
 	}
@@ -111,9 +112,11 @@ func TestATipThatCannotBeReadKeepsWhatRunsWithoutVerificationToo(t *testing.T) {
 			blob := w.repo.Object(gittest.BlobKind, []byte("x"))
 			w.growUnsigned(gittest.TreeEntry{Mode: "100644", Name: "a", Hash: blob}, gittest.TreeEntry{Mode: "100644", Name: "a", Hash: blob})
 		},
-		"a file that is missing": func(w *world) { w.growUnsigned(gittest.TreeEntry{Mode: "100644", Name: "a", Hash: [20]byte{1}}) },
+		"a file that is missing": func(w *world) {
+			w.growUnsigned(gittest.TreeEntry{Mode: "100644", Name: "gitsync.yaml", Hash: [20]byte{1}})
+		},
 		"a directory that is missing": func(w *world) {
-			w.growUnsigned(gittest.TreeEntry{Mode: "40000", Name: "a", Hash: [20]byte{1}})
+			w.growUnsigned(gittest.TreeEntry{Mode: "40000", Name: "hosts", Hash: [20]byte{1}})
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
