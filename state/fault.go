@@ -56,6 +56,9 @@ func isTransient(ctx context.Context, err error) bool {
 	if ctx.Err() != nil {
 		return true
 	}
+	if isForever(err) {
+		return false
+	}
 	for _, target := range []error{
 		gitrepo.ErrRaceLost, gitrepo.ErrUnreachable, gitrepo.ErrAuth, gitrepo.ErrHostKey, gitrepo.ErrLocked, gitrepo.ErrEmptyRemote,
 		gitrepo.ErrBranchNotFound, gitrepo.ErrSetup, trust.ErrKeys, disk.ErrUnwritable, context.Canceled, context.DeadlineExceeded,
@@ -66,6 +69,9 @@ func isTransient(ctx context.Context, err error) bool {
 	}
 	return false
 }
+
+// isForever says whether it is the commit that cannot be read, whoever fetches it.
+func isForever(err error) bool { return errors.Is(err, gitrepo.ErrBroken) || gitrepo.Forever(err) }
 
 // isOurs says whether somebody must act here, and nothing is known of the branch.
 func isOurs(err error) bool {
@@ -106,7 +112,7 @@ func (b *Branch) spoilt(tip gitrepo.Hash, err error) *Fault {
 	}
 	b.failed.times++
 	f := &Fault{Branch: b.name, Commit: tip, Err: err}
-	f.lasting = errors.Is(err, gitrepo.ErrBroken) || errors.Is(err, gitrepo.ErrTooLarge) || b.failed.times >= maxFailed && !isOurs(err)
+	f.lasting = isForever(err) || b.failed.times >= maxFailed && !isOurs(err)
 	good := b.lastGood(tip)
 	switch {
 	case f.lasting:

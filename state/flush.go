@@ -154,10 +154,7 @@ func (b *Branch) pushAll(ctx context.Context, group []waits, q queue, digests ma
 	parent := b.tip
 	ours := map[string]bool{}
 	for i, one := range group {
-		changes, err := b.changesOf(one, q, ours)
-		if err != nil {
-			return err
-		}
+		changes := b.changesOf(one, q, ours)
 		for host, digest := range digestsOf(one) {
 			if _, written := changes[path(host)]; written {
 				digests[host] = digest
@@ -172,6 +169,7 @@ func (b *Branch) pushAll(ctx context.Context, group []waits, q queue, digests ma
 		case b.seal != nil:
 			opts.Message, opts.Sign = b.seal.Mark(opts.Message, b.name), b.seal.Sign
 		}
+		var err error
 		if parent, err = b.store.Commit(ctx, opts); err != nil {
 			return fmt.Errorf("commit to branch %s: %w", b.name, err)
 		}
@@ -180,7 +178,7 @@ func (b *Branch) pushAll(ctx context.Context, group []waits, q queue, digests ma
 }
 
 // changesOf returns what an item changes in the branch.
-func (b *Branch) changesOf(one waits, q queue, ours map[string]bool) (map[string][]byte, error) {
+func (b *Branch) changesOf(one waits, q queue, ours map[string]bool) map[string][]byte {
 	changes := map[string][]byte{}
 	for host, text := range one.item.Records {
 		if q.late && !ours[host] {
@@ -202,7 +200,7 @@ func (b *Branch) changesOf(one waits, q queue, ours map[string]bool) (map[string
 			changes[suspendedPath(host)] = nil
 		}
 	}
-	return changes, nil
+	return changes
 }
 
 // digestsOf returns the digests of an item's records that are known to be right.
