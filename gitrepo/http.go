@@ -35,7 +35,6 @@ func newHTTPClient(home *url.URL, credentials *credentials, caFile string) (*htt
 			return nil, fmt.Errorf("read the certificate authorities: %w", err)
 		}
 	}
-	b.wire(context.Background())
 	return &http.Client{Transport: b, CheckRedirect: onlyAtFirst}, nil
 }
 
@@ -100,7 +99,9 @@ func (b *bounded) wire(ctx context.Context) *http.Transport {
 func (b *bounded) CloseIdleConnections() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.current.CloseIdleConnections()
+	if b.current != nil {
+		b.current.CloseIdleConnections()
+	}
 }
 
 // isHome says whether an address is at the server that the credentials are for.

@@ -109,9 +109,6 @@ type memory struct {
 //
 // Errors: a data directory that another gitsync uses.
 func New(opts Options) (*Syncer, error) {
-	if opts.CurrentPolicy != nil {
-		opts.Policy = opts.CurrentPolicy(context.Background())
-	}
 	if err := opts.withDefaults(); err != nil {
 		return nil, err
 	}

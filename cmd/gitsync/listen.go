@@ -40,7 +40,7 @@ func (o *listenOptions) secret() (server.Secret, func(context.Context) server.Se
 		if err != nil {
 			return server.Secret{}, nil, fmt.Errorf("read the webhook secret: %w", err)
 		}
-		return file.Current(context.Background()), file.Current, nil
+		return file.Value(), file.Current, nil
 	}
 	secret, err := server.NewSecret(os.Getenv("GITSYNC_WEBHOOK_SECRET"))
 	if err != nil {

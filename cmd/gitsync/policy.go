@@ -16,15 +16,15 @@ func addPolicyFlag(f *pflag.FlagSet, name *string) {
 }
 
 // openPolicy reads the policy that deployments obey, and returns what follows its file; nil
-// where none is named. The name of a built-in profile is that: a file of such a name is
+// for what no file says. The name of a built-in profile is that: a file of such a name is
 // ./strict. Who can write the file decides what becomes root on the hosts, so that others than
 // its owner must not.
-func openPolicy(name string) (func(context.Context) *policy.Policy, error) {
+func openPolicy(name string) (*policy.Policy, func(context.Context) *policy.Policy, error) {
 	if name == "" {
-		return nil, nil
+		return nil, nil, nil
 	}
 	if p, _, known := policy.Profile(name); known {
-		return func(context.Context) *policy.Policy { return p }, nil
+		return p, nil, nil
 	}
 	const byOthers = 0o022
 	file, err := followPolicy(name, follow.Options{
@@ -36,9 +36,9 @@ func openPolicy(name string) (func(context.Context) *policy.Policy, error) {
 		},
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return file.Current, nil
+	return file.Value(), file.Current, nil
 }
 
 // followPolicy reads a policy for the first time. What is wrong in it has its own position.
@@ -67,5 +67,5 @@ func readPolicy(name string) (*policy.Policy, error) {
 	if err != nil {
 		return nil, err
 	}
-	return file.Current(context.Background()), nil
+	return file.Value(), nil
 }

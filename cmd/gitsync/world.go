@@ -29,7 +29,7 @@ func (s *settings) openRemote() (*gitrepo.Remote, error) {
 	if s.repo == "" {
 		return nil, withHint(errors.New("no repo given"), "set --repo URL or $GITSYNC_REPO")
 	}
-	auth := gitrepo.Auth{
+	auth := gitrepo.Auth{ //nolint:gosec // names where credentials are, and holds none
 		Username: s.gitUsername, Password: strings.TrimSpace(os.Getenv("GITSYNC_GIT_TOKEN")), PasswordOrigin: "$GITSYNC_GIT_TOKEN", PasswordFile: s.gitTokenFile,
 		CAFile: s.gitCAFile, SSH: s.sshOptions(s.gitSSHKey, s.gitKnownHosts),
 	}
@@ -57,7 +57,7 @@ func (s *settings) openSyncer(path string, use dataUse, progress func(runtime.Pu
 	}
 	opts.Connector, opts.Way = s.connector()
 	var err error
-	if opts.CurrentPolicy, err = openPolicy(s.policyFile); err != nil {
+	if opts.Policy, opts.CurrentPolicy, err = openPolicy(s.policyFile); err != nil {
 		return nil, nil, err
 	}
 	if err := openDataDir(s.data(), use == keeps || use == adopts); err != nil {
@@ -199,7 +199,9 @@ func (s *settings) connector() (container.Connector, func(host.Host, container.R
 	opts := container.ConnectOptions{SSH: ssh.NewDialer(s.sshOptions(s.sshKey, s.sshKnownHosts)), DockerCertPath: s.certPath}
 	connect := container.NewConnector(opts)
 	if !s.local && !s.agent {
-		return connect, func(h host.Host, config container.RuntimeConfig) container.Way { return container.WayTo(h, config, opts) }
+		return connect, func(h host.Host, config container.RuntimeConfig) container.Way {
+			return container.WayTo(h, config, opts)
+		}
 	}
 	return func(ctx context.Context, _ host.Host, config container.RuntimeConfig) (runtime.Runtime, func(), error) {
 		if config.Docker != nil && s.agent {

@@ -69,6 +69,13 @@ func Open[T any](name string, parse func(data []byte) (T, error), opts Options) 
 // Name returns the name of the file, as it was given.
 func (f *File[T]) Name() string { return f.name }
 
+// Value returns what the file held when it was read last, and does not look again.
+func (f *File[T]) Value() T {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.value
+}
+
 // Current returns what the file holds now, or held last while it cannot be read. The log of
 // the context says, once, that it cannot, and that it can again.
 func (f *File[T]) Current(ctx context.Context) T {
