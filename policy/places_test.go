@@ -145,6 +145,11 @@ func TestOnlyAFileThatTheEarlierProfileAllowedMayStay(t *testing.T) {
 			t.Errorf("%s: got %+v, want a violation of the operator's rule", path, none)
 		}
 	}
+	for name, strict := range map[string]*policy.Policy{"the strict profile": policy.Strict(), "extends: strict": parse(t, "extends: strict\nhosts: {web2: {privileged: allow}}")} {
+		if found := check(strict, "web1", file("/etc/web.conf")); len(found) != 1 || found[0].Former != "" {
+			t.Errorf("%s: got %+v, want a violation without a former path: it is a boundary", name, found)
+		}
+	}
 	if found := check(policy.Default(), "web1", mount("/etc/web")); len(found) != 1 || found[0].Former != "" {
 		t.Errorf("got %+v, want a mount that may not stay", found)
 	}

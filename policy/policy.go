@@ -16,7 +16,7 @@ type Policy struct {
 	// blocks are in the order of their weight, the weightiest last.
 	blocks []block
 	// earlier is what the default profile of earlier versions denied for config files; nil
-	// where the default profile is dropped.
+	// where the default profile is dropped, and in the strict one.
 	earlier []block
 }
 

@@ -29,11 +29,11 @@ func Default() *Policy {
 	return &Policy{parseBuiltin(defaultProfile, "the default profile"), parseBuiltin(earlierProfile, "the default profile of earlier versions")}
 }
 
-// Strict returns the strict profile: the default one, and what it denies beside that.
+// Strict returns the strict profile: the default one, and what it denies beside that. What
+// earlier versions allowed may not stay: they wrote files that root executes.
 func Strict() *Policy {
-	p := Default()
-	p.blocks = append(p.blocks, parseBuiltin(strictProfile, "the strict profile")...)
-	return p
+	blocks := parseBuiltin(defaultProfile, "the default profile")
+	return &Policy{blocks: append(blocks, parseBuiltin(strictProfile, "the strict profile")...)}
 }
 
 // Profile returns the built-in profile of that name, with what it is as a policy file;

@@ -30,7 +30,7 @@ type Violation struct {
 	Hint string
 	// Former is the path of a config file that the default profile of earlier versions
 	// allowed: a host that has it already, by a record that is confirmed, may keep it. It is
-	// empty for all else.
+	// empty for all else, and in the strict profile.
 	Former string
 }
 

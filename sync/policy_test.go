@@ -118,6 +118,14 @@ func TestAConfigFileThatIsDeployedStaysWhereTheProfileDeniesIt(t *testing.T) {
 		t.Errorf("got %s, want a mistake about the other file alone", text)
 	}
 	w.runs("web", "nginx:1.27")
+	// Behind a boundary it may not stay.
+	w.opts.Policy = policy.Strict()
+	w.open(w.repo.Dir)
+	if text := w.fail().Mistakes.Error(); !strings.Contains(text, `configFiles "/etc/web.conf"`) {
+		t.Errorf("got %s, want a mistake about each file", text)
+	}
+	w.opts.Policy = nil
+	w.open(w.repo.Dir)
 	// Once it has left the repo it must not come back.
 	w.commit(files("nginx:1.28", "/srv/web.conf: x"), "moved")
 	w.cycle()

@@ -46,7 +46,7 @@ func React(err error) Reaction {
 	}
 	for _, target := range []error{
 		trust.ErrRefused, layout.ErrNoHosts, gitrepo.ErrBranchNotFound, gitrepo.ErrEmptyRemote,
-		runtime.ErrImageNotFound, runtime.ErrInvalid, container.ErrNotReady,
+		runtime.ErrImageNotFound, runtime.ErrInvalid, container.ErrNotReady, container.ErrWritable, container.ErrNestedMount,
 	} {
 		if errors.Is(err, target) {
 			return NeedsCommit
