@@ -55,6 +55,26 @@ type Instances struct {
 	Duplicates []types.ContainerSummary
 }
 
+// Outline returns which containers there are and how they run, and whose they are: what a look
+// found without what a plan is made of, for whoever remembers many.
+func (c Current) Outline() Current {
+	outline := Current{Time: c.Time, Containers: make(map[string]Instances, len(c.Containers))}
+	if o := c.Origin; o != nil {
+		// Whoever judges may lead to much more.
+		outline.Origin = &Origin{Host: o.Host, Owner: o.Owner, Repo: o.Repo, Unsure: o.Unsure, Found: o.Found, Commit: o.Commit}
+	}
+	for key, i := range c.Containers {
+		if i.Main == nil {
+			outline.Containers[key] = Instances{}
+			continue
+		}
+		outline.Containers[key] = Instances{Main: &types.ContainerSummary{
+			ID: i.Main.ID, Name: i.Main.Name, Image: i.Main.Image, Status: i.Main.Status, Detail: i.Main.Detail, Created: i.Main.Created,
+		}}
+	}
+	return outline
+}
+
 // makeCurrent sorts the rows of a machine's list. Rows that are neither ours by
 // label nor by a recorded ID are left out.
 func makeCurrent(rows []types.ContainerSummary, origin *Origin, previous, desired ContainersState) Current {

@@ -37,6 +37,9 @@ type loaded struct {
 	// former are objections that are mistakes or warnings, by what is deployed.
 	former []former
 	merged *Merged
+	// desired are its containers in the form that callers get, once it is known to have no
+	// mistakes of its own: all loads share them.
+	desired container.ContainersState
 	// decoder is the one of containers.yaml, as long as the host is loaded.
 	decoder *decoder
 	// bytes is how large its files are, and those of its groups.
@@ -71,6 +74,9 @@ func (s *source) loadHost(name string) (*loaded, error) {
 	}
 	l.mistakes = append(l.mistakes, l.objections(s.checks)...)
 	l.mistakes = l.mistakes.tidy()
+	if len(l.mistakes) == 0 {
+		l.desired = l.containers()
+	}
 	return l, nil
 }
 
@@ -315,17 +321,30 @@ func (l *loaded) container(e *entry) *container.HostConfiguredContainer {
 	return c
 }
 
+// containers returns all containers in the library's form. How the machine is reached they
+// share: there may be thousands.
+func (l *loaded) containers() container.ContainersState {
+	containers := make(container.ContainersState, len(l.entries))
+	way, runtime := l.reach.way(), l.reach.runtime()
+	for _, e := range l.entries {
+		c := l.container(e)
+		c.Host, c.Container.Runtime = way, runtime
+		containers[c.Container.Config.Name] = c
+	}
+	return containers
+}
+
 // host returns the host in the form that callers get.
 func (l *loaded) host(localDocker string) Host {
 	h := Host{
 		Name: l.name, Tree: combined(l.own, l.groupNames(), l.groups), Groups: l.groupNames(), Host: l.reach.way(), Runtime: l.reach.runtime(),
-		Containers: container.ContainersState{}, Endpoint: l.reach.endpoint(l.name, localDocker), Agent: l.reach.agent,
+		Containers: l.desired, Endpoint: l.reach.endpoint(l.name, localDocker), Agent: l.reach.agent,
 		Parallelism: l.reach.parallelism, Merged: l.merged, Sealed: &l.sealed,
 		Drift: driftPolicy(nil, l.reach.drift.policy), DriftInterval: l.reach.drift.interval,
 		Registries: maps.Clone(l.reach.registries),
 	}
-	for _, e := range l.entries {
-		h.Containers[e.config.Name] = l.container(e)
+	if h.Containers == nil {
+		h.Containers = l.containers()
 	}
 	return h
 }

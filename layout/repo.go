@@ -62,8 +62,7 @@ type Host struct {
 	// Runtime says which runtime the machine has.
 	Runtime container.RuntimeConfig
 	// Containers is the desired state, by the containers' names. It may be
-	// empty. The structs belong to the caller, who may change their fields, but
-	// not what is in their slices and maps: those are shared with later loads.
+	// empty. The caller must not change it: it is shared with later loads.
 	Containers container.ContainersState
 	// Registries are the logins for registries that the host names. Their passwords are
 	// references to secrets.

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/gitsync/gitsync/container"
 	"github.com/gitsync/gitsync/gitrepo"
 	"github.com/gitsync/gitsync/trust"
 )
@@ -52,6 +53,8 @@ type Branch struct {
 	tip    gitrepo.Hash
 	tree   *gitrepo.Tree
 	cache  map[string]cached
+	// desired are containers that records share their memory with, by host.
+	desired map[string]container.ContainersState
 	// encoders are those of the hosts whose records were written.
 	encoders map[string]*encoder
 	// memory knows which records are confirmed; trustAll believes all.
@@ -253,6 +256,7 @@ func (b *Branch) parse(host string) (*Record, error) {
 		return nil, err
 	}
 	record.digest = digest
+	record.PreviousState.ShareWith(b.desired[host])
 	return record, nil
 }
 

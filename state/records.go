@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gitsync/gitsync/container"
 	"github.com/gitsync/gitsync/gitrepo"
 	"github.com/gitsync/gitsync/trust"
 )
@@ -33,6 +34,8 @@ type Records struct {
 	// seal says which tips count; nil for all. refused is told of those that do not.
 	seal    *trust.Seal
 	refused Refused
+	// desired are the containers of hosts that records share their memory with.
+	desired map[string]container.ContainersState
 	// branches are those that were read so far, by name.
 	branches map[string]*Branch
 	// gaveUp are the branches that could not be fetched since Load: they are asked once.
@@ -104,10 +107,19 @@ func (r *Records) Use(memory *trust.Memory, all bool) {
 }
 
 func (r *Records) confide(b *Branch) {
-	b.seal, b.refused = r.seal, r.refused
+	b.seal, b.refused, b.desired = r.seal, r.refused, r.desired
 	// What is signed is confirmed by that.
 	if b.trustAll = r.trustAll || r.seal != nil; r.memory != nil {
 		b.memory = r.memory
+	}
+}
+
+// Share says which containers the hosts' records are likely to hold, by host. What is equal in
+// records that are read from now on takes no memory of its own. Nobody may change it.
+func (r *Records) Share(desired map[string]container.ContainersState) {
+	r.desired = desired
+	for _, b := range r.branches {
+		b.desired = desired
 	}
 }
 

@@ -35,7 +35,10 @@ func (c *cycle) keepRead(context.Context) error {
 		faults: maps.Clone(c.faults),
 	}
 	for _, h := range c.all {
-		k.hosts = append(k.hosts, *h)
+		host := *h
+		// It leads to all that this cycle comes to.
+		host.task = nil
+		k.hosts = append(k.hosts, host)
 	}
 	c.read = k
 	return nil

@@ -7,6 +7,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/gitsync/gitsync/container"
 	"github.com/gitsync/gitsync/gitrepo"
 	"github.com/gitsync/gitsync/layout"
 	"github.com/gitsync/gitsync/state"
@@ -32,6 +33,7 @@ func (c *cycle) load(ctx context.Context) error {
 	c.takeOver(repo)
 	c.warn(ctx, repo.Warnings)
 	c.forgetFresh()
+	c.share(repo)
 	for _, host := range repo.Hosts {
 		if !c.mine(host.Agent) {
 			if err := c.addAgent(ctx, host.Name); err != nil {
@@ -104,7 +106,20 @@ func (c *cycle) layoutOptions(ctx context.Context, hosts []string, explain bool)
 	return opts
 }
 
+// share lets the records that are read hold what the repo says too in the same memory.
+func (c *cycle) share(repo *layout.Repo) {
+	if c.state == nil {
+		return
+	}
+	desired := make(map[string]container.ContainersState, len(repo.Hosts))
+	for _, host := range repo.Hosts {
+		desired[host.Name] = host.Containers
+	}
+	c.state.Share(desired)
+}
+
 func (c *cycle) newResult(host layout.Host) *HostResult {
+	host.Containers = withOwnSecrets(host.Containers)
 	return &HostResult{Name: host.Name, Host: host, memory: c.memory(host.Name), task: newTask(c)}
 }
 

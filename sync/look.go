@@ -39,7 +39,7 @@ type settled struct {
 	tree      string
 	record    *state.Record
 	suspended state.Suspensions
-	// current is what the look found.
+	// current is the outline of what the look found.
 	current container.Current
 }
 
@@ -132,7 +132,7 @@ func (c *cycle) settle(h *HostResult) {
 		l.settled = nil
 		return
 	}
-	l.settled = &settled{h.Host.Tree, record, h.Suspended, h.Current}
+	l.settled = &settled{h.Host.Tree, record, h.Suspended, h.Current.Outline()}
 }
 
 func repairsIn(record *state.Record) map[string]state.Repairs {

@@ -80,7 +80,8 @@ type HostResult struct {
 	Quiet bool
 	// Checked says that the host answered, or was not to be asked.
 	Checked bool
-	// Current is what the look found.
+	// Current is what the look found: an outline of it, once the host's part in a cycle that
+	// deploys is over.
 	Current container.Current
 	// Plan is what was, or would be, done.
 	Plan container.Plan

@@ -77,7 +77,12 @@ func TestRunPollsUntilItIsStopped(t *testing.T) {
 // eventually waits, with a bound, until the condition holds.
 func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	deadline := time.NewTimer(time.Minute)
+	eventuallyWithin(t, time.Minute, what, condition)
+}
+
+func eventuallyWithin(t *testing.T, bound time.Duration, what string, condition func() bool) {
+	t.Helper()
+	deadline := time.NewTimer(bound)
 	defer deadline.Stop()
 	ticker := time.NewTicker(5 * time.Millisecond)
 	defer ticker.Stop()

@@ -14,6 +14,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/gitsync/gitsync/container"
 	"github.com/gitsync/gitsync/registry"
 	"github.com/gitsync/gitsync/secret"
 	"github.com/gitsync/gitsync/state"
@@ -101,6 +102,27 @@ func (c *cycle) prepareSecrets(ctx context.Context, h *HostResult) {
 		}
 	}
 	h.secrets = s
+}
+
+// withOwnSecrets returns containers whose versions of secrets can be set: those of the loader
+// are shared with other cycles.
+func withOwnSecrets(containers container.ContainersState) container.ContainersState {
+	var own container.ContainersState
+	for key, m := range containers {
+		if len(m.Secrets) == 0 {
+			continue
+		}
+		if own == nil {
+			own = maps.Clone(containers)
+		}
+		one := *m
+		one.Secrets = maps.Clone(m.Secrets)
+		own[key] = &one
+	}
+	if own == nil {
+		return containers
+	}
+	return own
 }
 
 // versionOfSealed is for a secret of the repo. It is opened only when its ciphertext

@@ -192,6 +192,7 @@ func (c *cycle) end(h *HostResult) {
 		if !h.Quiet {
 			c.settle(h)
 		}
+		h.slim()
 	}
 	h.secrets.forget()
 	t := &c.tasks
@@ -215,6 +216,10 @@ func (c *cycle) end(h *HostResult) {
 	// Events that came while it was at work ask for a look.
 	c.watches.wake()
 }
+
+// slim lets go of what only the task needed: the cycle, and what is remembered of it, keep the
+// results of all hosts.
+func (h *HostResult) slim() { h.deployment, h.Current = nil, h.Current.Outline() }
 
 // handle does the steps for some hosts at once, and waits for them, or until the cycle
 // leaves those behind that are slow.

@@ -30,8 +30,12 @@ type watches struct {
 	asked chan struct{}
 }
 
-// watch is the stream of one host.
+// watch is the stream of one host. It outlives the cycle that opened it, and keeps nothing of
+// that.
 type watch struct {
+	name    string
+	machine container.Machine
+	memory  *memory
 	// key is that of the connection that it uses.
 	key string
 	// alive says that events come.
@@ -57,11 +61,11 @@ func (w *watches) follow(ctx context.Context, h *HostResult) {
 		l.watch.stop()
 	}
 	ctx, stop := context.WithCancel(ctx)
-	one := &watch{key: key, stop: stop}
+	one := &watch{name: h.Name, machine: container.Machine{Host: h.Host.Host, Runtime: h.Host.Runtime}, memory: h.memory, key: key, stop: stop}
 	l.watch = one
 	w.all.Go(func() {
 		defer stop()
-		w.run(ctx, h, one)
+		w.run(ctx, one)
 	})
 }
 
@@ -89,12 +93,12 @@ func (w *watches) keep(hosts []*HostResult) {
 
 // run opens the stream again and again, until the context is done. After a gap the host is
 // looked at completely.
-func (w *watches) run(ctx context.Context, h *HostResult, one *watch) {
-	log := zerolog.Ctx(ctx).With().Str("host", h.Name).Logger()
+func (w *watches) run(ctx context.Context, one *watch) {
+	log := zerolog.Ctx(ctx).With().Str("host", one.name).Logger()
 	var since time.Time
 	opened := false
 	for failures := 1; ; failures++ {
-		rt, release, err := w.syncer.connections.Connect(ctx, h.Host.Host, h.Host.Runtime)
+		rt, release, err := w.syncer.connections.Connect(ctx, one.machine.Host, one.machine.Runtime)
 		if err == nil {
 			watcher, can := rt.(runtime.Watcher)
 			if !can {
@@ -104,15 +108,15 @@ func (w *watches) run(ctx context.Context, h *HostResult, one *watch) {
 			err = panics.Catch(func() error {
 				return watcher.Watch(ctx, since, func() {
 					log.Debug().Bool("again", opened).Msg("watching events")
-					w.ready(h, one, opened)
+					w.ready(one, opened)
 					opened, failures = true, 0
 				}, func(e runtime.Event) {
 					since = e.Time
 					log.Trace().Str("action", e.Action).Str("name", e.Name).Msg("event")
-					w.seen(h, one, e)
+					w.seen(one, e)
 				})
 			})
-			logPanic(ctx, h.Name, err)
+			logPanic(ctx, one.name, err)
 			release()
 		}
 		w.lost(one)
@@ -131,23 +135,23 @@ func (w *watches) run(ctx context.Context, h *HostResult, one *watch) {
 
 // ready asks for a look at what happened before the stream was open: at all of it where
 // events may have been missed.
-func (w *watches) ready(h *HostResult, one *watch, again bool) {
-	w.ask(h, one, func(l *looks) {
+func (w *watches) ready(one *watch, again bool) {
+	w.ask(one, func(l *looks) {
 		one.alive = true
 		if again {
 			// It answers: a pause after failures is over.
-			l.next, l.settled, h.memory.next = time.Time{}, nil, time.Time{}
+			l.next, l.settled, one.memory.next = time.Time{}, nil, time.Time{}
 		}
 	})
 }
 
 // seen asks for a look at what an event tells of. Foreign containers count too: one may
 // have a name, a port or a namespace that ours need. Leases never do.
-func (w *watches) seen(h *HostResult, one *watch, e runtime.Event) {
+func (w *watches) seen(one *watch, e runtime.Event) {
 	if e.Labels[container.LabelRole] == container.RoleLease && strings.HasPrefix(e.Name, container.LeasePrefix) {
 		return
 	}
-	w.ask(h, one, func(l *looks) {
+	w.ask(one, func(l *looks) {
 		if len(l.ids) >= maxEventIDs {
 			// A flood: a complete look needs none.
 			l.next = time.Time{}
@@ -160,9 +164,9 @@ func (w *watches) seen(h *HostResult, one *watch, e runtime.Event) {
 	})
 }
 
-func (w *watches) ask(h *HostResult, one *watch, change func(*looks)) {
+func (w *watches) ask(one *watch, change func(*looks)) {
 	w.syncer.tasks.mu.Lock()
-	l, now := &h.memory.looks, w.syncer.opts.Now()
+	l, now := &one.memory.looks, w.syncer.opts.Now()
 	if l.watch == one {
 		change(l)
 		if now.Sub(l.eventLook) > calm {
