@@ -47,15 +47,20 @@ func (m *merger) merge(path []string, lower, upper *yaml.Node) *yaml.Node {
 		return upper
 	}
 	lowers = m.exclude(path, lowers, uppers)
-	merged := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Line: upper.Line, Column: upper.Column}
+	merged := &yaml.Node{
+		Kind: yaml.MappingNode, Tag: "!!map", Line: upper.Line, Column: upper.Column, Content: make([]*yaml.Node, 0, 2*(len(lowers)+len(uppers))),
+	}
 	m.place(merged, m.files[upper])
-	above, below := places(uppers), places(lowers)
+	above, met := places(uppers), make([]bool, len(uppers))
 	for _, l := range lowers {
-		at := append(slices.Clone(path), l.key.Value)
 		i, there := above[l.key.Value]
-		switch {
-		case !there:
+		if !there {
 			merged.Content = append(merged.Content, l.key, l.value)
+			continue
+		}
+		met[i] = true
+		at := append(slices.Clone(path), l.key.Value)
+		switch {
 		case isNull(uppers[i].value):
 			m.override(at, resolve(l.value))
 			m.removed[pathKey(at)] = m.at(resolve(uppers[i].value))
@@ -68,8 +73,8 @@ func (m *merger) merge(path []string, lower, upper *yaml.Node) *yaml.Node {
 			merged.Content = append(merged.Content, uppers[i].key, value)
 		}
 	}
-	for _, u := range uppers {
-		if _, there := below[u.key.Value]; !there {
+	for i, u := range uppers {
+		if !met[i] {
 			merged.Content = append(merged.Content, u.key, u.value)
 		}
 	}
