@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/gitsync/gitsync/host"
+	"github.com/gitsync/gitsync/host/ssh"
 )
 
 // Way says how well it is known which machine is at the end of a connection.
@@ -26,43 +27,67 @@ const (
 
 const defaultSocket = "unix:///var/run/docker.sock"
 
-// WayTo says how well the machine at the end of a connection of [NewConnector] is known. Of
-// one over SSH that is known once it was connected to.
-func WayTo(h host.Host, config RuntimeConfig, opts ConnectOptions) Way {
+// route is how an engine is reached.
+type route struct {
+	// own says that it is the engine of this side's own settings, a context of its own
+	// included: then nothing else is set.
+	own bool
+	// over is the host to log in to; nil for none. address is the engine's as seen from there.
+	over    *ssh.Config
+	address string
+	tls     bool
+}
+
+func routeTo(h host.Host, config RuntimeConfig, opts ConnectOptions) (route, error) {
 	if config.Docker == nil {
-		return WayKnown
+		return route{own: true}, nil
 	}
 	engine := *config.Docker
 	engine.CertPath = opts.DockerCertPath
-	over, address := h.SSHConfig, cmp.Or(engine.Host, defaultSocket)
+	r := route{over: h.SSHConfig, address: cmp.Or(engine.Host, defaultSocket)}
+	var err error
 	switch {
-	case over != nil:
+	case r.over != nil:
 	case !engine.Chosen():
-		// The engine of this side's own settings, a context of its own included.
-		return WayKnown
+		return route{own: true}, nil
 	case strings.HasPrefix(engine.Host, "ssh://"):
-		var err error
-		if over, address, err = behindSSH(engine.Host, engine.Host); err != nil {
-			return WayUnknown
-		}
+		r.over, r.address, err = behindSSH(engine.Host, engine.Host)
 	}
-	u, err := url.Parse(address)
+	r.tls = strings.HasPrefix(r.address, "tcp:") && engine.ByTLS()
+	return r, err
+}
+
+// WayTo says how well the machine at the end of a connection of [NewConnector] is known. Of
+// one over SSH that is known once it was connected to.
+func WayTo(h host.Host, config RuntimeConfig, opts ConnectOptions) Way {
+	r, err := routeTo(h, config, opts)
+	if r.own || err != nil {
+		return wayOf(r.own)
+	}
+	u, err := url.Parse(r.address)
 	switch {
 	case err != nil:
 		return WayUnknown
-	case u.Scheme == "tcp" && engine.ByTLS():
+	case u.Scheme == "tcp" && r.tls:
 		return WayKnown
-	case u.Scheme == "tcp" && (over == nil || !isLoopback(u.Hostname())):
+	case u.Scheme == "tcp" && (r.over == nil || !isLoopback(u.Hostname())):
 		return WayPlain
 	case u.Scheme == "tcp", u.Scheme == "unix" && !isSystemSocket(u.Path):
 		// A container may listen there, and play the engine.
 		return WayUnknown
 	case u.Scheme != "unix" && u.Scheme != "npipe":
 		return WayUnknown
-	case over != nil && (opts.SSH == nil || !opts.SSH.Verified(*over)):
-		return WayUnknown
+	case r.over != nil:
+		return wayOf(opts.SSH != nil && opts.SSH.Verified(*r.over))
 	}
 	return WayKnown
+}
+
+func wayOf(known bool) Way {
+	if known {
+		return WayKnown
+	}
+	return WayUnknown
 }
 
 func isLoopback(name string) bool {

@@ -43,3 +43,29 @@ func TestOnlyAMachineThatThisSideVouchesForIsKnown(t *testing.T) {
 		}
 	}
 }
+
+func TestAMachineIsKnownAgainOnlyByWhatProvesIt(t *testing.T) {
+	t.Setenv("DOCKER_HOST", "")
+	here, there := host.Host{DirectConfig: &direct.Config{}}, host.Host{SSHConfig: &ssh.Config{Address: "10.0.0.7"}}
+	for _, c := range []struct {
+		h      host.Host
+		engine docker.Config
+		certs  string
+		want   bool
+	}{
+		{here, docker.Config{}, "", false},
+		{here, docker.Config{Context: "mine"}, "", false},
+		{here, docker.Config{Host: "unix:///srv/engine.sock"}, "", true},
+		{here, docker.Config{Host: "tcp://10.0.0.7:2375"}, "", false},
+		{here, docker.Config{Host: "tcp://10.0.0.7:2376"}, t.TempDir(), false},
+		// Nobody has logged in there yet.
+		{there, docker.Config{}, "", false},
+		{there, docker.Config{Host: "tcp://10.0.0.8:2375"}, "", false},
+		{here, docker.Config{Host: "ssh://root@10.0.0.7"}, "", false},
+	} {
+		opts := container.ConnectOptions{SSH: ssh.NewDialer(ssh.Options{}), DockerCertPath: c.certs}
+		if got, ok := container.SightOf(c.h, container.RuntimeConfig{Docker: &c.engine}, opts); ok != c.want {
+			t.Errorf("%s with %+v: got %+v, %v, want %v", c.h.Address(), c.engine, got, ok, c.want)
+		}
+	}
+}

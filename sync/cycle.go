@@ -119,6 +119,7 @@ func (c *cycle) follow(ctx context.Context) *Result {
 	sortHosts(c.result.Hosts)
 	if c.hosts != nil && c.only == nil {
 		c.leaveOthers(ctx)
+		c.rememberMachines(ctx)
 		c.watches.keep(c.hosts)
 		c.connections.keep(slices.AppendSeq(slices.Clone(c.hosts), maps.Values(c.busyHosts())))
 	}

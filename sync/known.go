@@ -22,14 +22,14 @@ var ErrUnknownMachine = errors.New("nothing but the repo says which machine it i
 // unknownMachine returns why a host gets nothing that is not its own; nil when its machine
 // is known. Of one over SSH that is known once it was connected to.
 func (c *cycle) unknownMachine(h *HostResult) error {
-	if c.opts.Way == nil || c.opts.Way(h.Host.Host, h.Host.Runtime) == container.WayKnown {
+	if c.vouchedFor(h) {
 		return nil
 	}
 	at, s := container.Machine{Host: h.Host.Host, Runtime: h.Host.Runtime}, h.Host.Host.SSHConfig
-	if s != nil && s.ProxyJump != "" && s.HostKey != "" {
+	if namesBoth(h) {
 		return fmt.Errorf("host %s: %w, with the key and the jump host that host.yaml names: to confirm it, add its key to the agent's known_hosts", h.Name, ErrUnknownMachine)
 	}
-	if c.policy.Load().Names(h.Name, at) {
+	if c.isRemembered(h) {
 		return nil
 	}
 	hint := "to confirm it, "
@@ -37,6 +37,21 @@ func (c *cycle) unknownMachine(h *HostResult) error {
 		hint += "add its key to the agent's known_hosts, or "
 	}
 	return fmt.Errorf("host %s: %w: %sput into the agent's policy.yaml: %s", h.Name, ErrUnknownMachine, hint, policy.Naming(h.Name, at))
+}
+
+// vouchedFor says whether the agent's own settings of now say which machine a host is.
+func (c *cycle) vouchedFor(h *HostResult) bool {
+	if c.opts.Way == nil || c.opts.Way(h.Host.Host, h.Host.Runtime) == container.WayKnown {
+		return true
+	}
+	return !namesBoth(h) && c.policy.Load().Names(h.Name, container.Machine{Host: h.Host.Host, Runtime: h.Host.Runtime})
+}
+
+// namesBoth says whether the repo names the key and the jump host, which decides who answers:
+// then the address says nothing.
+func namesBoth(h *HostResult) bool {
+	s := h.Host.Host.SSHConfig
+	return s != nil && s.ProxyJump != "" && s.HostKey != ""
 }
 
 // refusePlainWays makes those hosts invalid whose engines would be spoken to in the clear,

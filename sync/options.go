@@ -74,6 +74,9 @@ type Options struct {
 	// Way, when set, says how well it is known which machine a host is: one that is not known
 	// gets no login and no secret of others. Nil takes all for known.
 	Way func(h host.Host, config container.RuntimeConfig) container.Way
+	// Sight, when set, says by what a machine can be known again, so that one that was
+	// confirmed stays so: it is remembered in Memory. False where there is nothing to go by.
+	Sight func(h host.Host, config container.RuntimeConfig) (container.Sight, bool)
 	// Credentials, when set, are asked with what registries are logged in to, where
 	// host.yaml does not say it.
 	Credentials registry.Credentials

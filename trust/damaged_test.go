@@ -103,3 +103,30 @@ func TestWhoOnlyLooksLeavesADamagedMemoryAlone(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestADamagedMemoryConfirmsNoMachine(t *testing.T) {
+	for name, damage := range damages {
+		file, _ := remembered(t)
+		m, err := trust.OpenMemory(file, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := m.SetMachines(map[string]trust.Machine{"web1": {Address: "ssh://10.0.0.7:22", Key: "SHA256:x"}}); err != nil {
+			t.Fatal(err)
+		}
+		whole, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again, err := trust.OpenMemory(file, true); err != nil || again.Machine("web1").Key != "SHA256:x" {
+			t.Errorf("got %v, %v, want the machine", again, err)
+		}
+		if err := os.WriteFile(file, damage(whole), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		again, err := trust.OpenDispensable(file, false, func(error) {})
+		if err != nil || again.Machine("web1") != (trust.Machine{}) {
+			t.Errorf("%s: got %+v, %v, want no machine", name, again.Machine("web1"), err)
+		}
+	}
+}

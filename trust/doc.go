@@ -5,7 +5,7 @@
 // commit's tree is fetched or parsed. A [Seal] decides which tips of state branches count,
 // where gitsync signs these. A [Memory] remembers, in the data directory, which
 // commit that was, which records of the state branch this gitsync wrote or found confirmed
-// by what runs, and how far the state branch was: what is in Git can be replaced by
+// by what runs, which machines were confirmed to be hosts, and how far the state branch was: what is in Git can be replaced by
 // whoever may push there, what is in the data directory cannot.
 //
 // Not guaranteed: that a commit is good; only who answers for it. Without a data directory

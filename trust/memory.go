@@ -53,6 +53,8 @@ type known struct {
 	Identities     map[string]Identity `json:"identities,omitempty"`
 	HostIdentities map[string]string   `json:"hostIdentities,omitempty"`
 	Adopted        []Adoption          `json:"adopted,omitempty"`
+	// Machines are those that were confirmed to be hosts, by their names.
+	Machines map[string]Machine `json:"machines,omitempty"`
 }
 
 // Tip is a commit of a state branch that was signed by somebody who may.
@@ -285,6 +287,7 @@ func (m *Memory) change(change func(*known) bool) (err error) {
 	next.Records, next.Tips = maps.Clone(m.know.Records), maps.Clone(m.know.Tips)
 	next.Identities, next.HostIdentities = maps.Clone(m.know.Identities), maps.Clone(m.know.HostIdentities)
 	next.Adopted, next.Proven = slices.Clone(m.know.Adopted), maps.Clone(m.know.Proven)
+	next.Machines = maps.Clone(m.know.Machines)
 	if !change(&next) {
 		return nil
 	}

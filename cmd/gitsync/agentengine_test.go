@@ -15,7 +15,8 @@ import (
 func TestAnAgentsEngineIsTheLocalOneWhateverTheRepoSays(t *testing.T) {
 	t.Setenv("DOCKER_HOST", "unix:///nowhere/of-this-machine.sock")
 	s := &settings{agent: true}
-	connect, way := s.connector()
+	r := s.reach()
+	connect, way := r.connect, r.way
 	for _, engine := range []docker.Config{{Host: "tcp://127.0.0.1:1"}, {Host: "ssh://evil.invalid"}, {Host: "unix:///srv/evil.sock"}, {Context: "evil"}} {
 		h, config := host.Host{SSHConfig: &ssh.Config{Address: "evil.invalid"}}, container.RuntimeConfig{Docker: &engine}
 		if got := way(h, config); got != container.WayKnown {
@@ -32,7 +33,7 @@ func TestAnAgentsEngineIsTheLocalOneWhateverTheRepoSays(t *testing.T) {
 		release()
 	}
 	// Without an agent the repo's engine is somebody's.
-	_, way = (&settings{local: true}).connector()
+	way = (&settings{local: true}).reach().way
 	if got := way(host.Host{}, container.RuntimeConfig{Docker: &docker.Config{Host: "tcp://10.0.0.7:2375"}}); got != container.WayPlain {
 		t.Errorf("got the way %d, want a plain one", got)
 	}

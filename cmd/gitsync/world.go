@@ -14,7 +14,6 @@ import (
 	"github.com/gitsync/gitsync/container"
 	"github.com/gitsync/gitsync/gitrepo"
 	"github.com/gitsync/gitsync/host"
-	"github.com/gitsync/gitsync/host/direct"
 	"github.com/gitsync/gitsync/host/ssh"
 	"github.com/gitsync/gitsync/registry/dockerconfig"
 	"github.com/gitsync/gitsync/runtime"
@@ -55,7 +54,8 @@ func (s *settings) openSyncer(path string, use dataUse, progress func(runtime.Pu
 		Parallel: s.parallel, Local: s.local || s.agent,
 		Credentials: dockerconfig.Config{Path: s.dockerConfig}.Credential,
 	}
-	opts.Connector, opts.Way = s.connector()
+	reach := s.reach()
+	opts.Connector, opts.Way, opts.Sight = reach.connect, reach.way, reach.sight
 	var err error
 	if opts.Policy, opts.CurrentPolicy, err = openPolicy(s.policyFile); err != nil {
 		return nil, nil, err
@@ -187,38 +187,6 @@ func (s *settings) sshOptions(key, knownHosts string) ssh.Options {
 func isFile(name string) bool {
 	info, err := os.Stat(name)
 	return err == nil && !info.IsDir()
-}
-
-// connector opens the hosts' runtimes, and way says how well it is known which machines
-// they are; nil takes all for known. On an agent's own host the engine is the local one,
-// whatever the repo says.
-func (s *settings) connector() (container.Connector, func(host.Host, container.RuntimeConfig) container.Way) {
-	if s.runtime == runtimeMemory {
-		return s.connectMemory, nil
-	}
-	opts := container.ConnectOptions{SSH: ssh.NewDialer(s.sshOptions(s.sshKey, s.sshKnownHosts)), DockerCertPath: s.certPath}
-	connect := container.NewConnector(opts)
-	if !s.local && !s.agent {
-		return connect, func(h host.Host, config container.RuntimeConfig) container.Way {
-			return container.WayTo(h, config, opts)
-		}
-	}
-	return func(ctx context.Context, _ host.Host, config container.RuntimeConfig) (runtime.Runtime, func(), error) {
-		if config.Docker != nil && s.agent {
-			config.Docker = &docker.Config{PullStall: config.Docker.PullStall}
-		}
-		return connect(ctx, host.Host{DirectConfig: &direct.Config{}}, config)
-	}, s.wayHere(opts)
-}
-
-// wayHere is the way to an engine of this machine: an agent has its own alone.
-func (s *settings) wayHere(opts container.ConnectOptions) func(host.Host, container.RuntimeConfig) container.Way {
-	return func(_ host.Host, config container.RuntimeConfig) container.Way {
-		if s.agent {
-			return container.WayKnown
-		}
-		return container.WayTo(host.Host{DirectConfig: &direct.Config{}}, config, opts)
-	}
 }
 
 // findAgentHost makes the host of an agent the one that its engine runs on: in a

@@ -87,32 +87,31 @@ func (c *Config) timeout() time.Duration {
 	return defaultConnectionTimeout
 }
 
-// logIn connects to a host, on a connection that dial opens. It says whether the known hosts
-// vouch for its key.
-func logIn(ctx context.Context, t *target, opts Options, dial dialFunc) (client *xssh.Client, known bool, err error) {
+// logIn connects to a host, on a connection that dial opens, and returns what that showed.
+func logIn(ctx context.Context, t *target, opts Options, dial dialFunc) (client *xssh.Client, shown Shown, err error) {
 	ctx, cancel := context.WithTimeout(ctx, t.timeout())
 	defer cancel()
 	address := t.HostPort()
 	hostKeys, err := openHostKeys(ctx, t, opts)
 	if err != nil {
-		return nil, false, err
+		return nil, Shown{}, err
 	}
 	login, err := newLogin(ctx, t, opts)
 	if err != nil {
-		return nil, false, err
+		return nil, Shown{}, err
 	}
 	defer login.release()
 	var refused error
 	for _, algorithms := range hostKeys.attempts() {
 		conn, err := dial(ctx, "tcp", address)
 		if err != nil {
-			return nil, false, fmt.Errorf("connect to %s: %w", address, err)
+			return nil, Shown{}, fmt.Errorf("connect to %s: %w", address, err)
 		}
 		client, err := handshake(ctx, conn, address, &xssh.ClientConfig{
 			User: t.User, Auth: login.methods, HostKeyCallback: hostKeys.check, HostKeyAlgorithms: algorithms,
 		})
 		if err == nil {
-			return client, hostKeys.known, nil
+			return client, hostKeys.shown, nil
 		}
 		_ = conn.Close()
 		var disagree *xssh.AlgorithmNegotiationError
@@ -123,7 +122,7 @@ func logIn(ctx context.Context, t *target, opts Options, dial dialFunc) (client 
 			break
 		}
 	}
-	return nil, false, refused
+	return nil, Shown{}, refused
 }
 
 // handshake is bounded by the context: the library has a time-out for TCP only.

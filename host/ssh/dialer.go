@@ -18,8 +18,8 @@ type Dialer struct {
 
 	mu    stdsync.Mutex
 	jumps map[string]*jump
-	// verified holds, by wayOf, whether the known hosts had the key at the last login.
-	verified map[string]bool
+	// shown holds, by wayOf, what was shown at the last login.
+	shown map[string]Shown
 }
 
 // jump is a jump host that is in use.
@@ -34,7 +34,7 @@ type jump struct {
 // NewDialer returns a dialer that has connected to nothing yet. It holds nothing that is
 // to be closed: connections to jump hosts end with the last one that goes through them.
 func NewDialer(opts Options) *Dialer {
-	return &Dialer{opts: opts, jumps: map[string]*jump{}, verified: map[string]bool{}}
+	return &Dialer{opts: opts, jumps: map[string]*jump{}, shown: map[string]Shown{}}
 }
 
 // login connects to a host once, through the jump hosts on the way, of which via are
@@ -68,14 +68,14 @@ func (d *Dialer) login(ctx context.Context, config Config, via []string) (client
 			return conn, nil
 		}
 	}
-	client, known, err := logIn(ctx, t, opts, dial)
+	client, shown, err := logIn(ctx, t, opts, dial)
 	if err != nil {
 		release()
 		return nil, nil, err
 	}
 	if len(via) == 0 {
 		d.mu.Lock()
-		d.verified[wayOf(config)] = known
+		d.shown[wayOf(config)] = shown
 		d.mu.Unlock()
 	}
 	return client, release, nil
@@ -84,10 +84,13 @@ func (d *Dialer) login(ctx context.Context, config Config, via []string) (client
 // Verified says whether the known hosts of this side, or an authority in them, vouch for
 // the key that a host showed at the last login. A hostKey of the configuration does not, and
 // with [Options.TrustOnFirstUse] neither do known hosts, which may have what was shown first.
-func (d *Dialer) Verified(config Config) bool {
+func (d *Dialer) Verified(config Config) bool { return d.Shown(config).Verified }
+
+// Shown returns what a host showed at the last login; zero before the first one.
+func (d *Dialer) Shown(config Config) Shown {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.verified[wayOf(config)]
+	return d.shown[wayOf(config)]
 }
 
 // wayOf names what decides which machine answers, and which key it may show.

@@ -33,8 +33,8 @@ type hostKeys struct {
 	file  string
 	files []string
 	db    *knownhosts.HostKeyDB
-	// known says that the known hosts vouch for the key that was shown, pinned or not.
-	known bool
+	// shown is the key that was accepted, pinned or not.
+	shown Shown
 	// trust accepts and remembers the key of an unknown host.
 	trust bool
 	// advice says how else a key is made known.
@@ -99,20 +99,24 @@ func (k *hostKeys) attempts() [][]string {
 func (k *hostKeys) check(address string, remote net.Addr, key xssh.PublicKey) error {
 	if k.pin != nil {
 		err := k.pin.check(k.address, key)
-		k.known = err == nil && !k.trust && k.db != nil && k.checkRevoked(address, remote, key) == nil && k.db.HostKeyCallback()(address, remote, key) == nil
+		if err == nil && k.db != nil {
+			k.show(address, remote, key)
+		}
 		return err
 	}
 	if err := k.checkRevoked(address, remote, key); err != nil {
 		return err
 	}
 	err := k.db.HostKeyCallback()(address, remote, key)
-	if k.known = err == nil && !k.trust; err == nil {
-		return nil
+	if err != nil && k.trust && knownhosts.IsHostUnknown(err) {
+		if err := k.remember(address, remote, key); err != nil {
+			return err
+		}
+	} else if err != nil {
+		return k.explain(err, key)
 	}
-	if k.trust && knownhosts.IsHostUnknown(err) {
-		return k.remember(address, remote, key)
-	}
-	return k.explain(err, key)
+	k.show(address, remote, key)
+	return nil
 }
 
 // checkRevoked looks for the parts of a certificate, as ssh does: the library looks for

@@ -90,3 +90,44 @@ func TestOnlyKnownHostsVouchForAMachine(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestAKeyThatKnownHostsSpeakAgainstStandsForNothing(t *testing.T) {
+	address, key := serveAnyone(t)
+	_, other := serveAnyone(t)
+	t.Setenv("HOME", t.TempDir())
+	fingerprint := xssh.FingerprintSHA256(key)
+	line := func(k xssh.PublicKey) string { return knownhosts.Line([]string{address.String()}, k) + "\n" }
+	for _, c := range []struct {
+		name, known string
+		pin, first  bool
+		want        ssh.Shown
+	}{
+		{"known", line(key), false, false, ssh.Shown{Key: fingerprint, Verified: true}},
+		{"known and pinned", line(key), true, false, ssh.Shown{Key: fingerprint, Verified: true}},
+		{"pinned", "", true, false, ssh.Shown{Key: fingerprint}},
+		{"pinned, beside an authority for it", "@cert-authority " + line(other), true, false, ssh.Shown{Key: fingerprint}},
+		{"on first use", "", false, true, ssh.Shown{Key: fingerprint, FirstUse: true}},
+		{"pinned, and revoked", "@revoked * " + string(xssh.MarshalAuthorizedKey(key)), true, false, ssh.Shown{}},
+		{"pinned, and another one known", line(other), true, false, ssh.Shown{}},
+		{"pinned, and known hosts that are broken", "@marker x", true, false, ssh.Shown{}},
+	} {
+		opts := ssh.Options{KnownHostsFile: filepath.Join(t.TempDir(), "known_hosts"), TrustOnFirstUse: c.first}
+		if err := os.WriteFile(opts.KnownHostsFile, []byte(c.known), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		config := at(address)
+		config.Password = "anything"
+		if c.pin {
+			config.HostKey = fingerprint
+		}
+		d := ssh.NewDialer(opts)
+		connection, err := d.Connect(withPatience(t), config)
+		if err != nil {
+			t.Fatalf("%s: %v", c.name, err)
+		}
+		_ = connection.Close()
+		if got := d.Shown(config); got != c.want {
+			t.Errorf("%s: got %+v, want %+v", c.name, got, c.want)
+		}
+	}
+}
