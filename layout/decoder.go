@@ -178,17 +178,15 @@ func (d *decoder) pairs(what string, n *yaml.Node) []pair {
 	if !d.spend(d.at(n), len(n.Content)) {
 		return nil
 	}
-	// Mappings of groups are gone through again and again: nothing is made for each entry.
-	var merged []pair
-	entries, keyOf := len(n.Content)/2, "a key of "+what
-	own, first := make([]pair, 0, entries), make(map[string]*yaml.Node, entries)
+	var own, merged []pair
+	first := map[string]*yaml.Node{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, value := n.Content[i], n.Content[i+1]
 		if key.ShortTag() == "!!merge" && key.Kind == yaml.ScalarNode {
 			merged = append(merged, d.merge(what, value)...)
 			continue
 		}
-		name, ok := d.scalar(keyOf, key)
+		name, ok := d.scalar("a key of "+what, key)
 		if !ok {
 			continue
 		}

@@ -129,7 +129,7 @@ func (s *source) group(name string) (*group, error) {
 		}
 	}
 	if s.size += g.size; s.size > MaxGroupNodes {
-		return nil, fmt.Errorf("load the repo: the files of all groups hold more than %d values: split the repo", MaxGroupNodes)
+		return nil, overLimit("load the repo: the files of all groups hold more than %d values: split the repo", MaxGroupNodes)
 	}
 	text := ""
 	if g.root != nil {

@@ -46,7 +46,7 @@ func hostEntries(fsys fs.FS) ([]fs.DirEntry, error) {
 	case len(entries) == 0:
 		return nil, noHosts("the directory hosts/ has no host in it")
 	case len(entries) > MaxHosts:
-		return nil, fmt.Errorf("load the repo: hosts/ has %d entries, more than the limit of %d: split the repo", len(entries), MaxHosts)
+		return nil, overLimit("load the repo: hosts/ has %d entries, more than the limit of %d: split the repo", len(entries), MaxHosts)
 	}
 	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
 	return entries, nil

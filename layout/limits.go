@@ -1,5 +1,25 @@
 package layout
 
+import (
+	"errors"
+	"fmt"
+)
+
+// ErrTooLarge means that all hosts together are beyond a limit, so that none is loaded: the
+// repo must be split.
+var ErrTooLarge = errors.New("the repo is too large")
+
+// beyondLimit is an [ErrTooLarge] that says which limit.
+type beyondLimit string
+
+func overLimit(format string, args ...any) error { return beyondLimit(fmt.Sprintf(format, args...)) }
+
+// Error implements error.
+func (e beyondLimit) Error() string { return string(e) }
+
+// Is says that it is an [ErrTooLarge].
+func (beyondLimit) Is(target error) bool { return target == ErrTooLarge }
+
 // Limits keep a hostile or broken repo from exhausting memory and time. They
 // are documented in repo-layout.md, and a test compares the two.
 const (

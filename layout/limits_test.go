@@ -2,6 +2,7 @@ package layout_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"strings"
@@ -108,7 +109,7 @@ func TestTooManyHostsAndMistakes(t *testing.T) {
 		files[fmt.Sprintf("hosts/h%d/containers.yaml", i)] = "containers: {}"
 	}
 	_, err := layout.NewLoader().Load(context.Background(), tree(files), layout.Options{})
-	if want := "load the repo: hosts/ has 10001 entries, more than the limit of 10000: split the repo"; err == nil || err.Error() != want {
+	if want := "load the repo: hosts/ has 10001 entries, more than the limit of 10000: split the repo"; !errors.Is(err, layout.ErrTooLarge) || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 

@@ -70,7 +70,7 @@ func NewLoader(checks ...Check) *Loader {
 // made-up one. Symbolic links and submodules are never followed.
 //
 // Mistakes in the repo are no error: they are in the result, host by host. The
-// errors are [ErrNoHosts], that of the context, and what the file system returns.
+// errors are [ErrNoHosts], [ErrTooLarge], that of the context, and what the file system returns.
 // A name in [Options] that no host has is no error: see [Repo.CheckMatched].
 func (l *Loader) Load(ctx context.Context, fsys fs.FS, opts Options) (*Repo, error) {
 	entries, err := hostEntries(fsys)
@@ -148,11 +148,11 @@ func (t *totals) add(h *loaded) error {
 	t.bytes += h.bytes + mistakeBytes*(len(h.mistakes)+len(h.former))
 	switch {
 	case t.containers > MaxRepoContainers:
-		return fmt.Errorf("load the repo: its hosts have more than %d containers in all: split the repo", MaxRepoContainers)
+		return overLimit("load the repo: its hosts have more than %d containers in all: split the repo", MaxRepoContainers)
 	case t.values > MaxRepoNodes:
-		return fmt.Errorf("load the repo: the files of its hosts hold more than %d values in all, those of groups counted for each host: split the repo", MaxRepoNodes)
+		return overLimit("load the repo: the files of its hosts hold more than %d values in all, those of groups counted for each host: split the repo", MaxRepoNodes)
 	case t.bytes > MaxRepoBytes:
-		return fmt.Errorf("load the repo: the files of its hosts have more than %d bytes in all, those of groups counted for each host: split the repo", MaxRepoBytes)
+		return overLimit("load the repo: the files of its hosts have more than %d bytes in all, those of groups counted for each host: split the repo", MaxRepoBytes)
 	}
 	return nil
 }

@@ -47,20 +47,15 @@ func (m *merger) merge(path []string, lower, upper *yaml.Node) *yaml.Node {
 		return upper
 	}
 	lowers = m.exclude(path, lowers, uppers)
-	merged := &yaml.Node{
-		Kind: yaml.MappingNode, Tag: "!!map", Line: upper.Line, Column: upper.Column, Content: make([]*yaml.Node, 0, 2*(len(lowers)+len(uppers))),
-	}
+	merged := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Line: upper.Line, Column: upper.Column}
 	m.place(merged, m.files[upper])
-	above, met := places(uppers), make([]bool, len(uppers))
+	above, below := places(uppers), places(lowers)
 	for _, l := range lowers {
-		i, there := above[l.key.Value]
-		if !there {
-			merged.Content = append(merged.Content, l.key, l.value)
-			continue
-		}
-		met[i] = true
 		at := append(slices.Clone(path), l.key.Value)
+		i, there := above[l.key.Value]
 		switch {
+		case !there:
+			merged.Content = append(merged.Content, l.key, l.value)
 		case isNull(uppers[i].value):
 			m.override(at, resolve(l.value))
 			m.removed[pathKey(at)] = m.at(resolve(uppers[i].value))
@@ -73,8 +68,8 @@ func (m *merger) merge(path []string, lower, upper *yaml.Node) *yaml.Node {
 			merged.Content = append(merged.Content, uppers[i].key, value)
 		}
 	}
-	for i, u := range uppers {
-		if !met[i] {
+	for _, u := range uppers {
+		if _, there := below[u.key.Value]; !there {
 			merged.Content = append(merged.Content, u.key, u.value)
 		}
 	}

@@ -88,7 +88,7 @@ func (d *decoder) spend(at position, steps int) bool {
 		if d.work == nil || d.work.total <= MaxLoadSteps {
 			return true
 		}
-		d.work.stopped = fmt.Errorf("the hosts up to %s take more than %d steps of work in all: split the repo, or use fewer groups and aliases",
+		d.work.stopped = overLimit("the hosts up to %s take more than %d steps of work in all: split the repo, or use fewer groups and aliases",
 			at.mistake(d.file, "", "").Position(), MaxLoadSteps)
 		return false
 	}

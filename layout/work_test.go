@@ -77,7 +77,7 @@ func TestALoadThatTakesTooMuchWorkNamesTheBudgetAndTheLine(t *testing.T) {
 	}
 
 	_, _, err = loadWorst(t, "groups of many hosts")
-	if err == nil || !strings.Contains(err.Error(), "more than 5000000 steps of work in all: split the repo") || !strings.Contains(err.Error(), ".yaml:1:") {
+	if !errors.Is(err, layout.ErrTooLarge) || !strings.Contains(err.Error(), "more than 5000000 steps of work in all: split the repo") || !strings.Contains(err.Error(), ".yaml:1:") {
 		t.Errorf("got %v, want the budget and a place", err)
 	}
 }

@@ -112,6 +112,22 @@ func TestAVanishedTreeRemovesNothing(t *testing.T) {
 	w.runs("db", "postgres:16")
 }
 
+// A repo that is too large for one load must be split: time does not heal that.
+func TestARepoThatIsTooLargeNeedsACommit(t *testing.T) {
+	w := newWorld(t)
+	w.commit(map[string]string{web1: web("nginx:1.26")}, "start")
+	w.cycle()
+	many := map[string]string{}
+	for i := range layout.MaxHosts + 1 {
+		many[fmt.Sprintf("hosts/h%d/containers.yaml", i)] = "containers: {}\n"
+	}
+	w.commit(many, "too many")
+	if r := w.fail(); !errors.Is(r.Err, layout.ErrTooLarge) || sync.React(r.Err) != sync.NeedsCommit {
+		t.Errorf("cycle: %v, %s, want a commit to be needed", r.Err, sync.React(r.Err))
+	}
+	w.runs("web", "nginx:1.26")
+}
+
 func TestBranchesThatComeAndGo(t *testing.T) {
 	w := newWorld(t)
 	if r := w.fail(); !errors.Is(r.Err, gitrepo.ErrEmptyRemote) {

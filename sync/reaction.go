@@ -45,7 +45,7 @@ func React(err error) Reaction {
 		return NeedsCommit
 	}
 	for _, target := range []error{
-		trust.ErrRefused, layout.ErrNoHosts, gitrepo.ErrBranchNotFound, gitrepo.ErrEmptyRemote,
+		trust.ErrRefused, layout.ErrNoHosts, layout.ErrTooLarge, gitrepo.ErrBranchNotFound, gitrepo.ErrEmptyRemote,
 		runtime.ErrImageNotFound, runtime.ErrInvalid, container.ErrNotReady, container.ErrWritable, container.ErrNestedMount,
 	} {
 		if errors.Is(err, target) {
