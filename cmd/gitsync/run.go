@@ -133,7 +133,6 @@ func runRun(ctx context.Context, s *settings, opts runOptions, stderr *os.File) 
 	if err != nil {
 		return err
 	}
-	collectEarly()
 	log.Info().Str("version", version).Str("repo", syncer.Repo()).Str("branch", s.branch).Msg("gitsync runs")
 	err = reporting.beside(ctx, func(ctx context.Context) error {
 		return webhooks.beside(ctx, func(ctx context.Context) error {
