@@ -79,6 +79,25 @@ func (c *cycle) refusePlainWays(repo *layout.Repo) {
 	slices.SortFunc(repo.Invalid, func(a, b layout.InvalidHost) int { return strings.Compare(a.Name, b.Name) })
 }
 
+// PlainWarnings warns of engines that are spoken to in the clear, over a network, by an agent
+// that has no certificates for them, and that the policy does not name: run refuses these
+// hosts. It is for those who do not know the agent's settings.
+func PlainWarnings(hosts []layout.Host, p *policy.Policy) layout.Mistakes {
+	var warnings layout.Mistakes
+	for _, h := range hosts {
+		at := container.Machine{Host: h.Host, Runtime: h.Runtime}
+		if h.Agent || container.WayTo(h.Host, h.Runtime, container.ConnectOptions{}) != container.WayPlain || p.Names(h.Name, at) {
+			continue
+		}
+		warnings = append(warnings, layout.Mistake{
+			File:    "hosts/" + h.Name + "/host.yaml",
+			Message: fmt.Sprintf("docker.host %q is an error for an agent without certificates for it (--docker-cert-path): it would be spoken to in the clear", h.Runtime.Docker.Host),
+			Hint:    "reach it over ssh, or put into the agent's policy.yaml: " + policy.Naming(h.Name, at),
+		})
+	}
+	return warnings
+}
+
 // loginsOf are the logins for registries that a host gets: none where its machine is not
 // known.
 func (c *cycle) loginsOf(h *HostResult) registry.Credentials {

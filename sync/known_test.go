@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/gitsync/gitsync/container"
 	"github.com/gitsync/gitsync/host"
+	"github.com/gitsync/gitsync/layout"
 	"github.com/gitsync/gitsync/policy"
 	"github.com/gitsync/gitsync/registry"
 	"github.com/gitsync/gitsync/secret"
@@ -113,6 +115,31 @@ func TestASecretOfAHostThatDoesNotValidateIsNotAnothers(t *testing.T) {
 		t.Errorf("got %s", text)
 	}
 	v.runs("copied", "")
+}
+
+func TestAnEngineThatMayBeInTheClearIsAWarningWhereTheCertificatesAreNotKnown(t *testing.T) {
+	t.Setenv("DOCKER_HOST", "")
+	t.Setenv("DOCKER_CERT_PATH", "")
+	repo, err := layout.NewLoader().Load(t.Context(), fstest.MapFS{
+		"hosts/web1/host.yaml":       {Data: []byte("docker: {host: \"tcp://10.0.0.9:2375\"}\n")},
+		"hosts/web1/containers.yaml": {Data: []byte(web("nginx:1.26"))},
+		"hosts/web2/host.yaml":       {Data: []byte("ssh: {address: 10.0.0.8}\ndocker: {host: \"tcp://127.0.0.1:2375\"}\n")},
+		"hosts/web2/containers.yaml": {Data: []byte(web("nginx:1.26"))},
+	}, layout.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := `hosts: {web1: {address: {allow: ["direct tcp://10.0.0.9:2375"]}}}`
+	if found := sync.PlainWarnings(repo.Hosts, policy.Default()); len(found) != 1 || !strings.HasPrefix(found[0].Error(), "hosts/web1/host.yaml: ") || !strings.Contains(found[0].Error(), line) {
+		t.Errorf("got %v, want a warning about web1", found)
+	}
+	p, err := policy.Parse([]byte(line), "policy.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if found := sync.PlainWarnings(repo.Hosts, p); len(found) > 0 {
+		t.Errorf("the policy names it: %v", found)
+	}
 }
 
 func TestAnEngineInTheClearIsAnErrorUnlessThePolicyNamesIt(t *testing.T) {

@@ -71,6 +71,7 @@ func runValidate(ctx context.Context, dir, output, policyFile string, secrets se
 	if err != nil {
 		return fmt.Errorf("%s: %w", dir, err)
 	}
+	repo.Warnings = append(repo.Warnings, sync.PlainWarnings(repo.Hosts, p)...)
 	mistakes := repo.Mistakes()
 	if output == "json" {
 		if err := (&jsonPrinter{stdout}).write(struct {
