@@ -88,6 +88,8 @@ func makeCurrent(rows []types.ContainerSummary, origin *Origin, previous, desire
 			recorded[m.Container.Status.ID] = key
 		}
 	}
+	// By key, those whose labels name us under a name that is not the container's.
+	copies := map[string][]types.ContainerSummary{}
 	for _, row := range rows {
 		if isLease(row) {
 			current.Leases = append(current.Leases, row)
@@ -95,6 +97,9 @@ func makeCurrent(rows []types.ContainerSummary, origin *Origin, previous, desire
 		}
 		key, ours := belongs(row, origin, recorded, previous, desired)
 		if !ours {
+			if origin != nil && key != "" && row.Labels[LabelRole] == "" {
+				copies[key] = append(copies[key], row)
+			}
 			continue
 		}
 		if isCarrier(&row) {
@@ -111,6 +116,12 @@ func makeCurrent(rows []types.ContainerSummary, origin *Origin, previous, desire
 		if i.New != nil && i.Main == nil && i.Old == nil && !strings.HasSuffix(i.New.Name, suffixNew) {
 			// It replaces nobody: a person renamed it.
 			current.Containers[key] = Instances{Main: i.New}
+		}
+	}
+	for key, i := range current.Containers {
+		if i.Main != nil {
+			i.Duplicates = append(i.Duplicates, copies[key]...)
+			current.Containers[key] = i
 		}
 	}
 	return current
