@@ -30,12 +30,12 @@ func childFetches(how string) int {
 	fields := strings.Fields(how)
 	remote, err := gitrepo.NewRemote(fields[2], gitrepo.Auth{})
 	if err != nil {
-		fmt.Println(err)
+		_, _ = fmt.Fprintln(os.Stdout, err)
 		return 1
 	}
 	store, err := gitrepo.OpenStore(fields[3], remote, "main")
 	if err != nil {
-		fmt.Println(err)
+		_, _ = fmt.Fprintln(os.Stdout, err)
 		return 1
 	}
 	hash, ctx := gitrepo.Hash(fields[1]), context.Background()
@@ -47,7 +47,7 @@ func childFetches(how string) int {
 	status, statusErr := os.ReadFile("/proc/self/status")
 	_, rest, _ := strings.Cut(string(status), "VmHWM:")
 	peak, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
-	fmt.Printf("VmHWM %s %v %v\n", peak, statusErr, err)
+	_, _ = fmt.Fprintf(os.Stdout, "VmHWM %s %v %v\n", peak, statusErr, err)
 	return 0
 }
 

@@ -74,7 +74,7 @@ func (h *httpConversation) send(ctx context.Context, request *http.Request, p pa
 	if !h.old {
 		request.Header.Set("Git-Protocol", protocol.Version)
 	}
-	response, err := h.remote.client.Do(request.WithContext(ctx))
+	response, err := h.remote.client.Do(request.WithContext(ctx)) //nolint:bodyclose // Close does it
 	if err != nil {
 		if cause := context.Cause(ctx); errors.Is(cause, errSlow) {
 			err = cause

@@ -105,7 +105,8 @@ func (c *cycle) flushRecords(ctx context.Context) error {
 			other = append(other, one)
 			continue
 		}
-		return errors.Join(append(other, c.fallBehind(ctx, one))...)
+		c.fallBehind(ctx, one)
+		return errors.Join(other...)
 	}
 	c.backlog = nil
 	if c.state.Worked() {
@@ -115,7 +116,7 @@ func (c *cycle) flushRecords(ctx context.Context) error {
 }
 
 // fallBehind remembers why the state branch cannot be written, and says so in the log once.
-func (c *cycle) fallBehind(ctx context.Context, why error) error {
+func (c *cycle) fallBehind(ctx context.Context, why error) {
 	news, err := c.state.Failed(why)
 	c.backlog = c.backlogOf(why)
 	event := zerolog.Ctx(ctx).Debug()
@@ -126,7 +127,6 @@ func (c *cycle) fallBehind(ctx context.Context, why error) error {
 	if err != nil {
 		zerolog.Ctx(ctx).Debug().Err(err).Msg("state: not kept since when the state branch cannot be written")
 	}
-	return nil
 }
 
 // backlogOf returns what waits, with the reason; nil where nothing waits and nothing is

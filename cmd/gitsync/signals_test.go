@@ -137,7 +137,7 @@ func TestAHangupBeginsACycle(t *testing.T) {
 		d.deployed(t, image)
 	}
 	within(t, "the daemon says that it is well", func() bool {
-		response, err := http.Get("http://" + address + "/healthz")
+		response, err := (&http.Client{Timeout: time.Minute}).Get("http://" + address + "/healthz")
 		if err != nil {
 			return false
 		}

@@ -55,7 +55,7 @@ func WithoutImageLabels(labels, image map[string]string) map[string]string {
 	left := maps.Clone(labels)
 	maps.DeleteFunc(left, func(key, value string) bool {
 		carried, there := image[key]
-		return there && carried == value && strings.HasPrefix(key, LabelPrefix) && !(deployed && isWrittenWithSpec(key))
+		return there && carried == value && strings.HasPrefix(key, LabelPrefix) && (!deployed || !isWrittenWithSpec(key))
 	})
 	return left
 }

@@ -5,7 +5,7 @@ import (
 	"context"
 	"encoding/pem"
 	"io"
-	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/cgi"
@@ -59,7 +59,7 @@ func ServeHTTP(t testing.TB, repo *Repo, options HTTPOptions) *HTTPServer {
 		Env:    append([]string{"GIT_PROJECT_ROOT=" + filepath.Dir(repo.Dir), "GIT_HTTP_EXPORT_ALL=1"}, environment()...),
 		Stderr: io.Discard,
 		// It says so when a client has heard enough.
-		Logger: log.New(io.Discard, "", 0),
+		Logger: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
 	}}
 	server := httptest.NewUnstartedServer(s)
 	server.Listener = &countingListener{server.Listener, &s.bytesOut}
