@@ -121,7 +121,7 @@ func TestAMassOfHostsAndContainersIsRefused(t *testing.T) {
 			}
 			a.repo.Commit("main", map[string]string{"groups/g/containers.yaml": b.String(), "hosts/web1/host.yaml": "groups: [g]\n"}, "attack")
 			copies(a)
-		}, "more than 200000 containers in all"},
+		}, "more than 50000 containers in all"},
 		"a hundred GB of config files": {func(a *attack) {
 			var b strings.Builder
 			for i := range 15 {

@@ -113,7 +113,7 @@ func treeAttacks() []corpusAttack {
 			a.repo.Commit("main", map[string]string{"groups/g/containers.yaml": b.String(), "hosts/web1/host.yaml": "groups: [g]\n"}, "attack")
 			copies(a)
 			// As many containers as a repo may have are loaded before there is one too many.
-		}, want: []string{"more than 200000 containers"}, long: true, memory: 600 << 20},
+		}, want: []string{"more than 50000 containers"}, long: true, memory: 400 << 20},
 		{name: "a gitsync.yaml that is a bomb", make: func(a *attack) {
 			a.repo.Commit("main", map[string]string{"gitsync.yaml": "a: &a [" + strings.Repeat("x,", 1000) + "]\nb: &b [" + strings.Repeat("*a,", 1000) + "]\nrollout: [" + strings.Repeat("*b,", 1000) + "]\n"}, "attack")
 		}, want: []string{"gitsync.yaml"}},

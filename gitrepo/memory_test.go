@@ -23,7 +23,7 @@ import (
 const fetchAlone = "GITSYNC_TEST_FETCH"
 
 // maxResident is what a process may need that fetches, whatever the server sends.
-const maxResident = 100 << 20
+const maxResident = raceMemory * 100 << 20
 
 // childFetches does what the environment says, and prints the most memory that it took.
 func childFetches(how string) int {

@@ -44,7 +44,7 @@ const (
 	// MaxFilesBytes is the largest size of all config files of a host.
 	MaxFilesBytes = 16 << 20
 	// MaxRepoContainers is the largest number of containers on all hosts together.
-	MaxRepoContainers = 200_000
+	MaxRepoContainers = 50_000
 	// MaxRepoBytes is the largest size of the files of all hosts together, those of groups
 	// counted for each host that names them: few objects in Git may be very many files.
 	MaxRepoBytes = 256 << 20

@@ -1,0 +1,7 @@
+//go:build race
+
+package gitrepo_test
+
+// raceMemory is how many times the memory a process needs under the race detector, which
+// keeps a shadow of what it watches.
+const raceMemory = 3
