@@ -90,7 +90,7 @@ func (r *Remote) classify(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(err, ErrUnreachable), errors.Is(err, ErrAuth), errors.Is(err, ErrSetup):
 		return ours(err)
-	case errors.Is(err, ErrRaceLost), errors.Is(err, ErrTooLarge), errors.Is(err, ErrBroken), errors.Is(err, errPack), errors.As(err, &broken):
+	case classified(err), errors.As(err, &broken):
 		return err
 	case errors.Is(err, transport.ErrEmptyRemoteRepository):
 		return fmt.Errorf("%w: push a first commit with hosts/<host>/containers.yaml", ErrEmptyRemote)
@@ -118,6 +118,19 @@ func (r *Remote) classify(ctx context.Context, err error) error {
 		return fmt.Errorf("%w: %s", ErrUnreachable, r.redact(err.Error()))
 	}
 	return errors.New(r.redact(err.Error()))
+}
+
+// classified says whether an error has a class of this package, and so words for an operator.
+func classified(err error) bool {
+	for _, class := range []error{
+		ErrEmptyRemote, ErrBranchNotFound, ErrHostKey, ErrRaceLost, ErrPushRefused, ErrObjectMissing, ErrBroken, ErrTooLarge,
+		ErrMalformed, ErrBrokenRepo, ErrNotFetched, ErrLocked, errPack,
+	} {
+		if errors.Is(err, class) {
+			return true
+		}
+	}
+	return false
 }
 
 // ours is an error with the words of this package, without what the HTTP client puts before
