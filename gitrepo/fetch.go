@@ -227,6 +227,7 @@ func addShallow(into storage.Storer, shallow []string) error {
 	}
 	for _, text := range shallow {
 		if hash := plumbing.NewHash(text); !seen[hash] {
+			seen[hash] = true
 			known = append(known, hash)
 		}
 	}

@@ -8,6 +8,10 @@ import (
 	"strings"
 )
 
+// maxShallow bounds at how many commits a history that was cut may end: some for each merge
+// near the tip.
+const maxShallow = 10_000
+
 // Request says which objects are wanted.
 type Request struct {
 	// Wants are what is asked for, by hash, and Haves the commits that are there with all
@@ -118,13 +122,15 @@ func (r *Reader) Answer(s Server, want Request) (*Answer, error) {
 
 // shallow reads where the history ends, up to the end of that part.
 func (r *Reader) shallow(answer *Answer) error {
-	for {
+	for lines := 0; ; lines++ {
 		k, text, err := r.must()
 		switch hash, ok := strings.CutPrefix(text, "shallow "); {
 		case err != nil:
 			return err
 		case k != data:
 			return nil
+		case lines == maxShallow, len(answer.Shallow) == maxShallow:
+			return fmt.Errorf("%w: it has more than %d commits where the history ends", ErrTooLong, maxShallow)
 		case ok && IsHash(hash):
 			answer.Shallow = append(answer.Shallow, hash)
 		case !strings.HasPrefix(text, "unshallow "):

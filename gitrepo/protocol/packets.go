@@ -17,6 +17,9 @@ var (
 	ErrNotGit = errors.New("the answer is not that of a Git server")
 	// ErrTooMany means that more references match than [MaxKept] holds.
 	ErrTooMany = errors.New("too many references match")
+	// ErrTooLong means that what comes before the references or the pack is longer than any
+	// server has reason to make it.
+	ErrTooLong = errors.New("the server's answer is too long")
 	// ErrSHA256 means that the repo has SHA-256 object names.
 	ErrSHA256 = errors.New("the repo uses SHA-256 object names (object-format=sha256)")
 )

@@ -64,6 +64,10 @@ func TestWhatIsNoGreetingIsAnErrorThatSaysWhich(t *testing.T) {
 	for i := range 200_000 {
 		many.WriteString(lines(fmt.Sprintf("%s refs/heads/%d\n", one, i)))
 	}
+	var capabilities strings.Builder
+	for i := range 10_000 {
+		capabilities.WriteString(lines(fmt.Sprintf("x%d=y\n", i)))
+	}
 	for name, c := range map[string]struct {
 		said string
 		want error
@@ -79,6 +83,7 @@ func TestWhatIsNoGreetingIsAnErrorThatSaysWhich(t *testing.T) {
 		"version 2 that cannot fetch":   {lines("version 2\n", "ls-refs\n", "0000"), protocol.ErrNotGit},
 		"more branches than are kept":   {lines(one+" HEAD\x00shallow\n") + many.String() + "0000", protocol.ErrTooMany},
 		"a packet with a negative size": {"-001", protocol.ErrNotGit},
+		"capabilities without end":      {lines("version 2\n", "ls-refs\n", "fetch\n") + capabilities.String(), protocol.ErrTooLong},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, _, err := protocol.NewReader(strings.NewReader(c.said)).Greeting(isBranch)
@@ -174,4 +179,24 @@ func FuzzReader(f *testing.F) {
 		}
 		_, _ = reader.Refs(isBranch)
 	})
+}
+
+func TestAHistoryThatEndsAtTooManyCommitsIsRefused(t *testing.T) {
+	for name, c := range map[string]struct{ greeting, said string }{
+		"version 0":              {lines(one+" refs/heads/main\x00shallow\n", "0000"), strings.Repeat(lines("shallow "+one), 10_001)},
+		"version 0, not shallow": {lines(one+" refs/heads/main\x00shallow\n", "0000"), strings.Repeat(lines("unshallow "+one), 10_001)},
+		"version 2":              {lines("version 2\n", "ls-refs\n", "fetch=shallow\n", "0000"), lines("shallow-info\n") + strings.Repeat(lines("shallow "+one), 10_001)},
+		"version 2, many parts":  {lines("version 2\n", "ls-refs\n", "fetch=shallow\n", "0000"), strings.Repeat(lines("shallow-info\n", "shallow "+one, "0001"), 10_001)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			reader := protocol.NewReader(strings.NewReader(c.greeting + c.said))
+			server, _, err := reader.Greeting(isBranch)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err = reader.Answer(server, protocol.Request{Wants: []string{one}, Depth: 1}); !errors.Is(err, protocol.ErrTooLong) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
 }

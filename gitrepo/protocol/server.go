@@ -14,6 +14,9 @@ const Version = "version=2"
 // MaxKept bounds how many bytes of references are kept of those that a server lists.
 const MaxKept = 16 << 20
 
+// maxCapabilities bounds how many bytes of capabilities a server of version 2 may list.
+const maxCapabilities = 64 << 10
+
 // Server is what a server says about itself. The zero value can nothing.
 type Server struct {
 	// Version is 0, 1 or 2.
@@ -64,8 +67,8 @@ func (s Server) can(feature string) bool {
 // Greeting reads what a server says first. Below version 2 these are its references too, of
 // which those are returned that keep wants; version 2 has none yet.
 //
-// Errors: [ErrSilent], [ErrNotGit], [ErrSHA256], [ErrTooMany], [*Refusal], and those of the
-// stream.
+// Errors: [ErrSilent], [ErrNotGit], [ErrSHA256], [ErrTooMany], [ErrTooLong], [*Refusal], and
+// those of the stream.
 func (r *Reader) Greeting(keep func(name string) bool) (Server, []Ref, error) {
 	s := Server{able: map[string]string{}}
 	kept := &kept{keep: keep}
@@ -113,13 +116,16 @@ func (r *Reader) Greeting(keep func(name string) bool) (Server, []Ref, error) {
 
 // capabilities reads those of version 2.
 func (r *Reader) capabilities(s Server) error {
-	for {
+	for length := 0; ; {
 		k, text, err := r.must()
 		if err != nil {
 			return err
 		}
 		if k == flush {
 			return s.check()
+		}
+		if length += len(text) + 1; length > maxCapabilities {
+			return fmt.Errorf("%w: it lists more than %d KiB of capabilities", ErrTooLong, maxCapabilities>>10)
 		}
 		s.learn([]string{text})
 	}
