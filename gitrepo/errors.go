@@ -160,9 +160,26 @@ func Faulty(err error) bool {
 	return errors.As(err, &broken) || Forever(err) || errors.Is(err, ErrBroken) || errors.Is(err, ErrObjectMissing) || errors.Is(err, errPack)
 }
 
+// refsError is an [ErrTooLarge] about the references of a repo: somebody may remove some.
+type refsError struct{ error }
+
+// Unwrap returns what is wrong with them.
+func (e refsError) Unwrap() error { return e.error }
+
+func aboutRefs(err error) error {
+	if errors.Is(err, ErrTooLarge) {
+		return refsError{err}
+	}
+	return err
+}
+
 // Forever says whether an error is about what a commit is made of: it is the same the next
 // time, since a commit with its name has no other content.
 func Forever(err error) bool {
+	var refs refsError
+	if errors.As(err, &refs) {
+		return false
+	}
 	for _, target := range []error{ErrMalformed, ErrTooLarge, ErrBrokenRepo} {
 		if errors.Is(err, target) {
 			return true

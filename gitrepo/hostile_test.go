@@ -157,3 +157,19 @@ func serveSilentSSH(t *testing.T, hostKey xssh.Signer) net.Listener {
 	}()
 	return listener
 }
+
+// Whoever has too many tags can remove some: that says nothing about the commit.
+func TestTooManyReferencesAreNoFaultOfTheCommit(t *testing.T) {
+	t.Parallel()
+	_, tip := good()
+	refs := []string{tip + " refs/heads/main"}
+	for i := range 60_000 {
+		refs = append(refs, fmt.Sprintf("%s refs/tags/v%0150d", tip, i))
+	}
+	address := gittest.ServeAnswers(t, gittest.Answers{Advertisement: gittest.Says(gittest.Advertise(refs...))})
+	store := openStore(t, "", open(t, address, gitrepo.Auth{}), "main")
+	_, err := store.Inspect(t.Context(), gitrepo.Hash(tip), gitrepo.InspectOptions{Tags: "v*"})
+	if !errors.Is(err, gitrepo.ErrTooLarge) || gitrepo.Faulty(err) {
+		t.Errorf("got %v, the commit's fault: %t", err, gitrepo.Faulty(err))
+	}
+}

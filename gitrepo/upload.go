@@ -174,7 +174,7 @@ func (u *upload) refs(ctx context.Context) ([]protocol.Ref, error) {
 	if errors.Is(err, protocol.ErrTooMany) {
 		err = fmt.Errorf("%w: %w", ErrTooLarge, err)
 	}
-	return refs, err
+	return refs, aboutRefs(err)
 }
 
 // fetch asks for objects, of which so many bytes may come.

@@ -152,5 +152,5 @@ func greeting(reader *protocol.Reader, keep func(string) bool) (protocol.Server,
 	case errors.Is(err, ErrTooLarge):
 		err = fmt.Errorf("%w: the server knows no protocol version 2, and sends all references: enable that version there (git 2.18 or later; over SSH AcceptEnv GIT_PROTOCOL in sshd_config), or mirror the branch to a repo without the others", err)
 	}
-	return server, refs, err
+	return server, refs, aboutRefs(err)
 }

@@ -88,6 +88,39 @@ func TestATipThatCannotBeReadIsRefusedOnce(t *testing.T) {
 	w.admit(nil)
 }
 
+// A merge may bring in more history than is looked at. That is no reason to refuse the tip for
+// ever: whoever has looked at it lets it be.
+func TestAHistoryThatIsTooLargeWaitsForAnOperator(t *testing.T) {
+	for name, claimed := range map[string]bool{"accepted before": false, "named by the state branch": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			first := gitrepo.Hash(w.signed("main", "1"))
+			var deployed []gitrepo.Hash
+			if claimed {
+				deployed = []gitrepo.Hash{first}
+			} else {
+				w.admit(nil)
+			}
+			w.repo.Commit("main", map[string]string{"a": "1"}, strings.Repeat("x", 5<<20))
+			w.signed("main", "2")
+			for range 2 {
+				w.admit(trust.ErrRewind, deployed...)
+				w.admit(gitrepo.ErrTooLarge, deployed...)
+			}
+			second := w.repo.Hash("main")
+			w.commit("main", "3")
+			w.gate.AllowRewind = true
+			w.admit(trust.ErrRefused, deployed...)
+			w.repo.ResetBranch("main", second)
+			w.admit(nil, deployed...)
+			w.gate.AllowRewind = false
+			w.signed("main", "4")
+			w.admit(nil, deployed...)
+		})
+	}
+}
+
 // A signature binds no branch: where that matters, keys that deploy sign tags and no commits.
 func TestACommitOfAnotherBranchWaitsForTheTagOfWhoeverDeploys(t *testing.T) {
 	w := newWorld(t)

@@ -68,10 +68,13 @@ type Gate struct {
 	mu stdsync.Mutex
 	// seen is the commit that was looked at last, so that a refused one is fetched once.
 	seen *gitrepo.Lineage
-	// from is what its ancestors were fetched up to.
+	// from is what its ancestors were fetched up to, and cut why they were not: there are
+	// more than are looked at.
 	from gitrepo.Hash
-	// bad is a commit that cannot be read.
-	bad *Refusal
+	cut  error
+	// bad is a commit that cannot be read, above the one that was accepted then.
+	bad      *Refusal
+	badAbove gitrepo.Hash
 }
 
 // Refusal is why a commit is not deployed.
@@ -102,20 +105,20 @@ func (g *Gate) Admit(ctx context.Context, store *gitrepo.Store, tip gitrepo.Hash
 	if err != nil {
 		return Admission{}, fmt.Errorf("%w: %w", ErrKeys, err)
 	}
-	if g.bad != nil && g.bad.Commit.Hash == tip {
+	accepted := g.Memory.Accepted()
+	if g.bad != nil && g.bad.Commit.Hash == tip && g.badAbove == accepted {
 		return Admission{}, g.bad
 	}
-	accepted := g.Memory.Accepted()
 	lineage, err := g.lineage(ctx, store, tip, accepted)
 	if err != nil {
-		return Admission{}, g.refuseUnread(tip, err)
+		return Admission{}, g.refuseUnread(tip, accepted, err)
 	}
 	who, err := g.signer(keys, lineage, tip == accepted)
 	if err != nil {
 		return who, &Refusal{lineage.Tip.Commit, fmt.Errorf("%w: %w: %s", ErrRefused, err, g.advice())}
 	}
 	if err := g.checkRewind(ctx, store, lineage, accepted, claimed); err != nil {
-		return who, g.refuseUnread(tip, err)
+		return who, g.refuseUnread(tip, accepted, err)
 	}
 	return who, nil
 }
@@ -130,13 +133,14 @@ func (g *Gate) Accept(tip gitrepo.Hash) error {
 
 // refuseUnread refuses a commit that cannot be read as a commit, or not within bounds. That
 // stays so, so it is not fetched again; a connection that fails is not the commit's fault.
-func (g *Gate) refuseUnread(tip gitrepo.Hash, err error) error {
-	if !gitrepo.Faulty(err) {
+func (g *Gate) refuseUnread(tip, accepted gitrepo.Hash, err error) error {
+	var refused *Refusal
+	if errors.As(err, &refused) || !gitrepo.Faulty(err) {
 		return err
 	}
 	refusal := Refuse(tip, err)
 	if gitrepo.Forever(err) {
-		g.bad = refusal
+		g.bad, g.badAbove = refusal, accepted
 	}
 	return refusal
 }
@@ -156,10 +160,16 @@ func (g *Gate) lineage(ctx context.Context, store *gitrepo.Store, tip, from gitr
 		opts.Depth = forgeDepth
 	}
 	lineage, err := store.Inspect(ctx, tip, opts)
+	var cut error
+	if from != "" && errors.Is(err, gitrepo.ErrTooLarge) {
+		// What lies between is: the commit itself can still be looked at.
+		cut, opts.Known = err, ""
+		lineage, err = store.Inspect(ctx, tip, opts)
+	}
 	if err != nil {
 		return nil, err
 	}
-	g.seen, g.from = lineage, from
+	g.seen, g.from, g.cut = lineage, from, cut
 	return lineage, nil
 }
 
@@ -245,17 +255,13 @@ func (g *Gate) advice() string {
 // checkRewind refuses a commit that was not built on the accepted one, or, where none is
 // remembered, on those that the state branch names.
 func (g *Gate) checkRewind(ctx context.Context, store *gitrepo.Store, lineage *gitrepo.Lineage, accepted gitrepo.Hash, claimed []gitrepo.Hash) error {
-	tip := lineage.Tip
-	refuse := func(deployed gitrepo.Hash, whence string) error {
-		return &Refusal{tip.Commit, fmt.Errorf("%w: %s says that commit %s is deployed, and the history of this one does not lead there, as far as the remote shows it: nothing is changed: push a commit that is built on %s (git revert undoes), or let it be with --allow-rewind, once",
-			ErrRewind, whence, deployed.Short(), deployed.Short())}
-	}
 	if g.AllowRewind {
 		return nil
 	}
+	tip := lineage.Tip
 	if accepted != "" {
 		if !lineage.Descends(tip.Hash, accepted) {
-			return refuse(accepted, "the data directory")
+			return rewind(tip, accepted, "the data directory", g.cut)
 		}
 		return nil
 	}
@@ -264,12 +270,26 @@ func (g *Gate) checkRewind(ctx context.Context, store *gitrepo.Store, lineage *g
 			continue
 		}
 		longer, err := store.Inspect(ctx, tip.Hash, gitrepo.InspectOptions{Known: deployed})
-		if err != nil {
+		switch {
+		case errors.Is(err, gitrepo.ErrTooLarge):
+			return rewind(tip, deployed, "the state branch", err)
+		case err != nil:
 			return err
-		}
-		if !longer.Descends(tip.Hash, deployed) {
-			return refuse(deployed, "the state branch")
+		case !longer.Descends(tip.Hash, deployed):
+			return rewind(tip, deployed, "the state branch", nil)
 		}
 	}
 	return nil
+}
+
+// rewind refuses a commit that was not built on the deployed one, or of which that cannot be
+// known, since the history between them is more than is looked at.
+func rewind(tip *gitrepo.SignedCommit, deployed gitrepo.Hash, whence string, cut error) *Refusal {
+	says := fmt.Sprintf("%s says that commit %s is deployed, and", whence, deployed.Short())
+	if cut != nil {
+		return &Refusal{tip.Commit, fmt.Errorf("%w, as far as can be seen: %s what lies between that and this one cannot be looked at: %w: nothing is changed: see that 'git merge-base --is-ancestor %s %s' succeeds, and let it be with --allow-rewind, once",
+			ErrRewind, says, cut, deployed.Short(), tip.Hash.Short())}
+	}
+	return &Refusal{tip.Commit, fmt.Errorf("%w: %s the history of this one does not lead there, as far as the remote shows it: nothing is changed: push a commit that is built on %s (git revert undoes), or let it be with --allow-rewind, once",
+		ErrRewind, says, deployed.Short())}
 }
