@@ -77,6 +77,12 @@ func corpus() map[string][]byte {
 		_, _ = rand.Read(noise)
 		out["many objects"] = append(out["many objects"], gittest.Entry{Kind: gittest.BlobKind, Size: 20, Raw: stored(noise)})
 	}
+	for i := range 499_000 {
+		out["many commits"] = append(out["many commits"], gittest.Entry{Kind: gittest.CommitKind, Size: 8, Raw: stored(fmt.Appendf(nil, "%08x", i))})
+		out["many deltas of nothing"] = append(out["many deltas of nothing"], gittest.Entry{
+			Kind: gittest.RefDelta, Size: 4, Base: append([]byte{byte(i), byte(i >> 8), byte(i >> 16)}, make([]byte, 17)...), Raw: stored([]byte{1, 1, 1, 0}),
+		})
+	}
 	packs := map[string][]byte{}
 	entries, _ := good()
 	for name, bomb := range out {

@@ -28,6 +28,10 @@ func Read(ctx context.Context, from io.Reader, budget Budget, kinds ...Kind) ([]
 	return r.objects, r.Work, err
 }
 
+// perObject is what an object costs that is held, beside its content: names, maps, and what
+// the caller makes of it.
+const perObject = 400
+
 // reader keeps objects.
 type reader struct {
 	*source
@@ -87,7 +91,7 @@ func (r *reader) take(h header) error {
 			r.waiting[h.onName] = append(r.waiting[h.onName], delta)
 			return nil
 		}
-		defer r.meter.hold(-h.size)
+		defer r.meter.hold(-h.size - perObject)
 		return r.make(base, delta, h.offset)
 	}
 	if !slices.Contains(r.kinds, h.kind) {
@@ -120,7 +124,7 @@ func (r *reader) room(n int64) error {
 
 // hold reads the content of an entry into memory.
 func (r *reader) hold(h header) ([]byte, error) {
-	if err := r.room(h.size); err != nil {
+	if err := r.room(h.size + perObject); err != nil {
 		return nil, err
 	}
 	// Memory grows with what comes, not with what is claimed.
@@ -149,7 +153,7 @@ func (r *reader) keep(o Object, offset int64) error {
 			if err := r.apply(i, delta); err != nil {
 				return err
 			}
-			r.meter.hold(-int64(len(delta)))
+			r.meter.hold(-int64(len(delta)) - perObject)
 		}
 	}
 	return nil
@@ -180,7 +184,7 @@ func (r *reader) apply(base int, delta []byte) error {
 	if err := r.budget.check(from.Kind, target); err != nil {
 		return err
 	}
-	if err := r.room(int64(target)); err != nil {
+	if err := r.room(int64(target) + perObject); err != nil {
 		return err
 	}
 	made := bytes.NewBuffer(make([]byte, 0, target))

@@ -89,6 +89,13 @@ func (p *scanned) after(i int) int64 {
 func (r *resolver) plant() {
 	n := len(r.pack.entries)
 	r.child, r.sibling, r.weight = make([]int32, n), make([]int32, n), make([]int32, n)
+	named := 0
+	for i := range r.pack.entries {
+		if r.pack.entries[i].kind == nameDelta {
+			named++
+		}
+	}
+	r.named = make([]namedDelta, 0, named)
 	for i := n - 1; i >= 0; i-- {
 		r.weight[i]++
 		switch e := &r.pack.entries[i]; e.kind {
