@@ -61,7 +61,8 @@ type cycle struct {
 	trees map[string]string
 	// identities are those of the repo, by the name of the state branch.
 	identities map[string]identity
-	// sealed are the owners of ciphertexts, by their digests.
+	// sealed are the owners of ciphertexts, by their digests; nil where that was not noted. It is
+	// not changed once the hosts are loaded.
 	sealed map[string]map[string]bool
 	// files are the config files of hosts by their confirmed records, as far as the policy
 	// asked for them.

@@ -18,6 +18,7 @@ type kept struct {
 	trees      map[string]string
 	identities map[string]identity
 	files      map[string]map[string]bool
+	sealed     map[string]map[string]bool
 	records    map[string]*state.Record
 	faults     map[string]*state.Fault
 	// hosts are those of the cycle, as they were before anything was done to them.
@@ -31,8 +32,8 @@ func (c *cycle) keepRead(context.Context) error {
 	}
 	k := &kept{
 		commit: c.result.Commit, settings: c.settings, names: c.names, trees: c.trees,
-		identities: maps.Clone(c.identities), files: maps.Clone(c.files), records: c.records,
-		faults: maps.Clone(c.faults),
+		identities: maps.Clone(c.identities), files: maps.Clone(c.files), sealed: c.sealed,
+		records: c.records, faults: maps.Clone(c.faults),
 	}
 	for _, h := range c.all {
 		host := *h
@@ -50,6 +51,7 @@ func (c *cycle) keepRead(context.Context) error {
 func (c *cycle) loadKept(context.Context) error {
 	k := c.read
 	c.result.Commit, c.settings, c.names, c.trees, c.records = k.commit, k.settings, k.names, k.trees, k.records
+	c.sealed = k.sealed
 	c.identities, c.faults, c.files = maps.Clone(k.identities), maps.Clone(k.faults), maps.Clone(k.files)
 	for i := range k.hosts {
 		h := k.hosts[i]

@@ -119,12 +119,13 @@ func (c *cycle) loginsOf(h *HostResult) registry.Credentials {
 
 // mayHave says why a host must not have a secret: nil for one of its own file, and where its
 // machine is known. A secret of its own file that another host or a group has too is theirs:
-// whoever can push can copy a file that they cannot read.
+// whoever can push can copy a file that they cannot read. Where it was not noted whose they
+// are, none is its own.
 func (c *cycle) mayHave(h *HostResult) func(name string) error {
 	return func(name string) error {
 		if h.Host.Sealed.Has(name) {
 			entry := h.Host.Sealed.Entries[name]
-			if isIn(entry, h.Name) && !c.sealedElsewhere(entry.Digest, h.Name) {
+			if isIn(entry, h.Name) && c.sealed != nil && !c.sealedElsewhere(entry.Digest, h.Name) {
 				return nil
 			}
 		}

@@ -6,9 +6,11 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/gitsync/gitsync/container"
 	"github.com/gitsync/gitsync/host"
+	"github.com/gitsync/gitsync/internal/gittest"
 	"github.com/gitsync/gitsync/layout"
 	"github.com/gitsync/gitsync/policy"
 	"github.com/gitsync/gitsync/registry"
@@ -164,4 +166,44 @@ func TestAnEngineInTheClearIsAnErrorUnlessThePolicyNamesIt(t *testing.T) {
 	w.commit(files, "start")
 	w.cycle()
 	w.runs("web", "nginx:1.26")
+}
+
+// What a cycle knows of whose ciphertexts are whose also counts in the repairs beside the
+// fetch of the next one, which a server can make slow.
+func TestACopiedSecretIsWithheldWhileAFetchHangs(t *testing.T) {
+	v := newUnknown(t)
+	v.opts.Now, v.opts.Patience, v.opts.RetryNow = nil, 20*time.Millisecond, true
+	server := gittest.ServeHTTP(t, v.repo, gittest.HTTPOptions{})
+	v.open(server.URL)
+	theirs := v.secrets("db: hunter2-hunter2\n")
+	v.commit(map[string]string{
+		web1:                         web("nginx:1.26") + "    env: {X: \"${secret.db}\"}\n",
+		secretsYAML:                  theirs,
+		"hosts/copy/host.yaml":       evilHost,
+		"hosts/copy/containers.yaml": "containers:\n  plain: {image: \"nginx:1.26\", update: {monitor: 1ms}}\n  copied: {image: \"nginx:1.26\", update: {monitor: 1ms}, env: {X: \"${secret.db}\"}}\n",
+		"hosts/copy/secrets.yaml":    theirs,
+	}, "a copy")
+	schedule, err := sync.Every(time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- v.syncer.Run(ctx, schedule) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-done; err != nil {
+			t.Errorf("run: %v", err)
+		}
+	})
+	running := func(name string) func() bool {
+		return func() bool { return v.machine.Containers()[name].Status == "running" }
+	}
+	eventually(t, "what is not secret runs", running("plain"))
+	v.settled()
+	hangs(t, v.world, server)
+	v.machine.SetStatus("plain", "exited")
+	eventually(t, "it is started again", running("plain"))
+	v.settled()
+	v.runs("copied", "")
 }
