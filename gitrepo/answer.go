@@ -37,9 +37,8 @@ func (b *bounded) refusal(request *http.Request, response *http.Response) error 
 // credentials: what is recorded there is what others would go by. The same server may ask for
 // HTTPS.
 func (b *bounded) strayPush(to *url.URL) error {
-	push := to.Query().Get("service") == "git-receive-pack" || strings.HasSuffix(to.Path, "/git-receive-pack")
 	secured := to.Hostname() == b.home.Hostname() && to.Scheme == "https" && b.home.Scheme == "http"
-	if !push || b.isHome(to) || secured {
+	if b.isHome(to) || secured {
 		return nil
 	}
 	return operatorError{fmt.Errorf("%w: %s redirects the push to %s, and pushes follow no redirect to another server: if the repo has moved there, write its address as --repo",

@@ -145,7 +145,7 @@ func ours(err error) error {
 
 // isNetwork says whether an error is one of the connection.
 func isNetwork(err error) bool {
-	if errors.Is(err, disk.ErrUnwritable) {
+	if errors.Is(err, disk.ErrUnwritable) || isOnDisk(err) {
 		// What the operating system says of a disk has the methods of a net.Error too.
 		return false
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/storage"
@@ -24,6 +25,9 @@ const (
 	// moved is how many commits below the tip a commit is looked for, where the branch has
 	// moved on and the server gives no other commits than tips.
 	moved = 50
+	// withoutFilter is how long all is fetched from a server that did not give what it had
+	// left out.
+	withoutFilter = time.Hour
 	// withoutFiles leaves out all files, which are asked for by their hashes then.
 	withoutFiles = "blob:none"
 )
@@ -165,8 +169,9 @@ func (s *Store) complete(ctx context.Context, u *upload, into storage.Storer, ti
 		request := protocol.Request{Wants: found.missing, Filter: filter}
 		err = receive(ctx, u, request, into, limit)
 		if errors.Is(err, errNotOffered) && filter != "" {
-			// It leaves files out, but does not give them: so it must send all at once.
-			u.remote.refuse(filter)
+			// It leaves files out, but does not give them: so it must send all at once. That
+			// may pass, as when one of several servers is behind the others.
+			u.remote.refuse(filter, time.Now().Add(withoutFilter))
 			return fmt.Errorf("%w: %w", errFilter, err)
 		}
 		if errors.Is(err, errNotOffered) {

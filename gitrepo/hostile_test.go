@@ -67,7 +67,19 @@ func TestARedirectToAnotherHostGetsNoCredentials(t *testing.T) {
 // What is pushed stays with the server that was named: a redirect to another one gets nothing,
 // with or without credentials.
 func TestAPushFollowsNoRedirectToAnotherServer(t *testing.T) {
-	for name, auth := range map[string]gitrepo.Auth{"with credentials": {Username: "git", Password: "s3cret"}, "without": {}} {
+	login := gitrepo.Auth{Username: "git", Password: "s3cret"}
+	same := func(uri string) string { return uri }
+	path := func(uri string) string { path, _, _ := strings.Cut(uri, "?"); return path }
+	for name, c := range map[string]struct {
+		auth gitrepo.Auth
+		// to is where the redirect leads, at the other server.
+		to func(uri string) string
+	}{
+		"with credentials":     {login, same},
+		"without":              {gitrepo.Auth{}, same},
+		"to a disguised path":  {gitrepo.Auth{}, func(uri string) string { return strings.Replace(path(uri), "/info/refs", "%3F/info/refs", 1) }},
+		"to one with no query": {login, path},
+	} {
 		t.Run(name, func(t *testing.T) {
 			repo := gittest.NewRepo(t)
 			tip := repo.Commit("main", map[string]string{"a": "1"}, "first")
@@ -78,17 +90,21 @@ func TestAPushFollowsNoRedirectToAnotherServer(t *testing.T) {
 			proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: backend.Host})
 			var pushes atomic.Int64
 			other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				if strings.Contains(r.URL.RequestURI(), "receive-pack") {
+				if !strings.Contains(r.URL.RequestURI(), "upload-pack") {
 					pushes.Add(1)
 				}
 				proxy.ServeHTTP(w, r)
 			}))
 			defer other.Close()
 			home := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				http.Redirect(w, r, strings.Replace(other.URL, "127.0.0.1", "localhost", 1)+r.URL.RequestURI(), http.StatusTemporaryRedirect)
+				uri := r.URL.RequestURI()
+				if !strings.Contains(uri, "upload-pack") {
+					uri = c.to(uri)
+				}
+				http.Redirect(w, r, strings.Replace(other.URL, "127.0.0.1", "localhost", 1)+uri, http.StatusTemporaryRedirect)
 			}))
 			defer home.Close()
-			store := openStore(t, "", open(t, home.URL+backend.Path, auth), "main")
+			store := openStore(t, "", open(t, home.URL+backend.Path, c.auth), "main")
 			commit, err := store.Fetch(t.Context(), gitrepo.Hash(tip))
 			if err != nil {
 				t.Fatal(err)

@@ -25,9 +25,9 @@ const (
 	maxPack = 1 << 30
 )
 
-// newHTTPClient returns a client with bounds, which logs in to home alone, and trusts
+// newBounded returns what carries requests within bounds, logs in to home alone, and trusts
 // further authorities. Both follow their files.
-func newHTTPClient(home *url.URL, credentials *credentials, caFile string) (*http.Client, error) {
+func newBounded(home *url.URL, credentials *credentials, caFile string) (*bounded, error) {
 	b := &bounded{home: home, credentials: credentials}
 	if caFile != "" {
 		var err error
@@ -35,7 +35,29 @@ func newHTTPClient(home *url.URL, credentials *credentials, caFile string) (*htt
 			return nil, fmt.Errorf("read the certificate authorities: %w", err)
 		}
 	}
-	return &http.Client{Transport: b, CheckRedirect: onlyAtFirst}, nil
+	return b, nil
+}
+
+// fetches returns a client for fetches.
+func (b *bounded) fetches() *http.Client {
+	return &http.Client{Transport: b, CheckRedirect: onlyAtFirst}
+}
+
+// pushes returns a client for pushes, which speaks to no other server than home, whatever
+// the address looks like that a redirect leads to.
+func (b *bounded) pushes() *http.Client {
+	return &http.Client{Transport: homebound{b}, CheckRedirect: onlyAtFirst}
+}
+
+// homebound sends requests to the server at home alone.
+type homebound struct{ *bounded }
+
+// RoundTrip implements http.RoundTripper, as that of [bounded] does.
+func (h homebound) RoundTrip(request *http.Request) (*http.Response, error) {
+	if err := h.strayPush(request.URL); err != nil {
+		return nil, err
+	}
+	return h.bounded.RoundTrip(request)
 }
 
 // readAuthorities adds those of a file to the system's.
@@ -113,9 +135,6 @@ func (b *bounded) isHome(u *url.URL) bool {
 // is none of Git's.
 func (b *bounded) RoundTrip(request *http.Request) (*http.Response, error) {
 	ctx := request.Context()
-	if err := b.strayPush(request.URL); err != nil {
-		return nil, err
-	}
 	request = request.Clone(ctx)
 	// Credentials are for nobody that a redirect leads to.
 	request.Header.Del("Authorization")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"os"
 	"path/filepath"
 
 	"github.com/go-git/go-git/v5/plumbing"
@@ -32,8 +33,7 @@ func storePack(ctx context.Context, into storage.Storer, from io.Reader) error {
 	}
 	root := store.Filesystem().Root()
 	work, err := pack.Unpack(ctx, filepath.Join(root, "objects", "pack"), from, pack.DefaultBudget())
-	var onDisk *fs.PathError
-	if errors.As(err, &onDisk) {
+	if isOnDisk(err) {
 		// What goes wrong on the disk is not confused with what goes wrong where the pack
 		// comes from.
 		return disk.Explain(root, work.Packed, err)
@@ -41,7 +41,14 @@ func storePack(ctx context.Context, into storage.Storer, from io.Reader) error {
 	if err != nil {
 		return err
 	}
-	return showPacks(store)
+	return disk.Explain(root, work.Packed, showPacks(store))
+}
+
+// isOnDisk says whether an error is of a file, or of two.
+func isOnDisk(err error) bool {
+	var file *fs.PathError
+	var link *os.LinkError
+	return errors.As(err, &file) || errors.As(err, &link)
 }
 
 // keepPack keeps objects of some kinds in memory. Without any pack there are none.

@@ -73,8 +73,9 @@ type Remote struct {
 	// it only claims to know protocol version 2.
 	known *protocol.Server
 	old   bool
-	// refused are filters that the server does not know, whatever it says.
-	refused map[string]bool
+	// refused are filters that the server does not know, whatever it says, and until when they
+	// are not used; the zero time is for ever.
+	refused map[string]time.Time
 }
 
 // scpLike is user@host:path, as git understands it.
@@ -131,7 +132,7 @@ func newHTTP(u *url.URL, auth Auth) (*Remote, error) {
 	}
 	plain := *u
 	plain.User = nil
-	client, err := newHTTPClient(&plain, credentials, auth.CAFile)
+	bounded, err := newBounded(&plain, credentials, auth.CAFile)
 	if err != nil {
 		return nil, err
 	}
@@ -141,7 +142,7 @@ func newHTTP(u *url.URL, auth Auth) (*Remote, error) {
 	}
 	return &Remote{
 		shown: Redact(u.String()), identity: identity(u.Host, u.Path),
-		http: githttp.NewClientWithOptions(client, nil), client: client, endpoint: endpoint, credentials: credentials, idle: client.CloseIdleConnections,
+		http: githttp.NewClientWithOptions(bounded.pushes(), nil), client: bounded.fetches(), endpoint: endpoint, credentials: credentials, idle: bounded.CloseIdleConnections,
 	}, nil
 }
 

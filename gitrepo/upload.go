@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/go-git/go-git/v5/plumbing/transport"
 
@@ -188,7 +189,7 @@ func (u *upload) fetch(ctx context.Context, request protocol.Request, limit *bud
 		u.remote.remember(nil)
 	}
 	if err = refusal(err); errors.Is(err, errFilter) {
-		u.remote.refuse(request.Filter)
+		u.remote.refuse(request.Filter, time.Time{})
 	}
 	return answer, err
 }
@@ -212,20 +213,22 @@ func (u *upload) again(ctx context.Context) (*upload, error) {
 func (u *upload) filter(name string) string {
 	u.remote.mu.Lock()
 	defer u.remote.mu.Unlock()
-	if !u.server.Filters() || u.remote.refused[name] {
+	until, refused := u.remote.refused[name]
+	if !u.server.Filters() || refused && (until.IsZero() || time.Now().Before(until)) {
 		return ""
 	}
 	return name
 }
 
-// refuse remembers that the server does not know a filter.
-func (r *Remote) refuse(filter string) {
+// refuse remembers that the server does not know a filter, until some time; the zero time is
+// for ever.
+func (r *Remote) refuse(filter string, until time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.refused == nil {
-		r.refused = map[string]bool{}
+		r.refused = map[string]time.Time{}
 	}
-	r.refused[filter] = true
+	r.refused[filter] = until
 }
 
 // refusal gives what a server says about objects that it does not send its meaning here.

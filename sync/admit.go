@@ -79,7 +79,7 @@ func (c *cycle) take(ctx context.Context, tip gitrepo.Hash, words said) error {
 }
 
 // claimed returns the commits that the state branch says are deployed, the newest first,
-// where this gitsync remembers none itself.
+// where this gitsync remembers none itself. What is no commit's name is passed over.
 func (c *cycle) claimed(ctx context.Context) ([]gitrepo.Hash, error) {
 	if c.opts.Memory.Accepted() != "" || c.opts.Verify.AllowRewind {
 		return nil, nil
@@ -103,7 +103,7 @@ func (c *cycle) claimed(ctx context.Context) ([]gitrepo.Hash, error) {
 	})
 	var claimed []gitrepo.Hash
 	for _, record := range records {
-		if hash := gitrepo.Hash(record.SourceCommit); !slices.Contains(claimed, hash) {
+		if hash := gitrepo.Hash(record.SourceCommit); hash.IsComplete() && !slices.Contains(claimed, hash) {
 			claimed = append(claimed, hash)
 		}
 	}

@@ -220,3 +220,19 @@ func TestARewindIsRefusedWithoutDataDirectoryAndRecord(t *testing.T) {
 	w.open(w.repo.Dir)
 	w.cycle()
 }
+
+// What is no commit's name in a record is asked of no server, and holds nothing up.
+func TestARecordOfNoCommitRefusesNone(t *testing.T) {
+	t.Parallel()
+	w, k := newSignedWorld(t)
+	first := w.signed(k, map[string]string{web1: web("app:1")}, "One")
+	w.cycle()
+	w.forgeText("web1", first, `"none have x"`)
+	w.opts.Memory, w.opts.Verify.Memory = nil, nil
+	w.lostData()
+	w.signed(k, map[string]string{web1: web("app:2")}, "Two")
+	if r := w.syncer.Once(t.Context()); r.GitErr != nil {
+		t.Errorf("%v", r.GitErr)
+	}
+	w.runs("web", "app:2")
+}
