@@ -35,8 +35,8 @@ type Entry struct {
 	// Key is the name inside of a SOPS file; empty for an age file, which is one secret as
 	// a whole.
 	Key string
-	// Digest is that of the ciphertext, as hexadecimal digits. It tells nothing of the
-	// value.
+	// Digest is that of the ciphertext, as hexadecimal digits: the same for whatever can be
+	// made of it by who has no key. It tells nothing of the value.
 	Digest string
 }
 
@@ -65,7 +65,7 @@ func (s *Sealed) Has(name string) bool {
 
 // AddFile adds an age file, under its [FileName].
 func (s *Sealed) AddFile(path string, data []byte) {
-	s.add(path, data, map[string]Entry{FileName(path): {File: path, Digest: Digest(data)}})
+	s.add(path, data, map[string]Entry{FileName(path): {File: path, Digest: Digest(plainAge(data))}})
 }
 
 // AddSOPS adds the entries that [ParseSOPS] found in a file. They take the place of
@@ -93,7 +93,7 @@ type Mistake struct {
 }
 
 var (
-	encrypted = regexp.MustCompile(`^ENC\[AES256_GCM,data:[A-Za-z0-9+/=]*,iv:[A-Za-z0-9+/=]+,tag:[A-Za-z0-9+/=]+,type:(str|int|float|bool|bytes|time)\]$`)
+	encrypted = regexp.MustCompile(`^ENC\[AES256_GCM,data:([A-Za-z0-9+/=]*),iv:([A-Za-z0-9+/=]+),tag:([A-Za-z0-9+/=]+),type:(str|int|float|bool|bytes|time)\]$`)
 	ageHeader = []byte("age-encryption.org/v1\n")
 	ageArmor  = []byte("-----BEGIN AGE ENCRYPTED FILE-----")
 )
@@ -192,7 +192,7 @@ func (p *sopsParser) value(name string, value *yaml.Node) {
 	case !encrypted.MatchString(value.Value):
 		p.bad(value, "encrypt it: sops edit secrets.yaml; what needs no encryption belongs into vars of host.yaml", "secret %s is not encrypted", name)
 	default:
-		p.entries[name] = Entry{Key: name, Digest: Digest([]byte(value.Value))}
+		p.entries[name] = Entry{Key: name, Digest: Digest(plainSOPS(value.Value))}
 	}
 }
 

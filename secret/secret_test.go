@@ -1,10 +1,15 @@
 package secret_test
 
 import (
+	"bytes"
 	"fmt"
+	"io"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"filippo.io/age/armor"
 
 	"github.com/gitsync/gitsync/internal/secrettest"
 	"github.com/gitsync/gitsync/secret"
@@ -138,4 +143,31 @@ func FuzzExpand(f *testing.F) {
 func FuzzExternal(f *testing.F) {
 	f.Add([]byte("secrets: {a: {exec: [x]}}"))
 	f.Fuzz(func(_ *testing.T, data []byte) { _, _ = secret.ParseExternal(data, "x") })
+}
+
+func TestACopyOfACiphertextHasItsDigestHoweverItIsWritten(t *testing.T) {
+	t.Parallel()
+	key := secrettest.NewKey(t)
+	file := string(secrettest.SOPS(t, "a: one-one-one\n", key))
+	text := regexp.MustCompile(`(?m)^a: (.*)$`).FindStringSubmatch(file)[1]
+	entries, _ := secret.ParseSOPS([]byte(file))
+	for _, other := range []string{secrettest.OtherBits(text), strings.Replace(text, "type:str]", "type:bytes]", 1)} {
+		copied, mistakes := secret.ParseSOPS([]byte(strings.Replace(file, text, other, 1)))
+		if other == text || len(mistakes) > 0 || copied["a"].Digest != entries["a"].Digest {
+			t.Errorf("%s has another digest than %s (%v)", other, text, mistakes)
+		}
+	}
+	armored := secrettest.Age(t, "content", true, key)
+	plain, err := io.ReadAll(armor.NewReader(bytes.NewReader(armored)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, other := range [][]byte{plain, bytes.ReplaceAll(armored, []byte("\n"), []byte("\r\n")), append([]byte("\n \n"), armored...), append(armored, " \n"...)} {
+		var one, two secret.Sealed
+		one.AddFile("x", armored)
+		two.AddFile("x", other)
+		if name := secret.FileName("x"); one.Entries[name].Digest != two.Entries[name].Digest {
+			t.Errorf("%q has another digest", other)
+		}
+	}
 }

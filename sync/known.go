@@ -136,6 +136,20 @@ func (c *cycle) mayHave(h *HostResult) func(name string) error {
 	}
 }
 
+// mayHaveValue says why a host must not have what was opened: the key of a SOPS file, which
+// whoever can push can cut out of one that they cannot read, would open all of that.
+func (c *cycle) mayHaveValue(h *HostResult) func(name, value string) error {
+	return func(name, value string) error {
+		if !h.Host.Sealed.Has(name) || !secret.IsDataKey(h.Host.Sealed.Entries[name], value) {
+			return nil
+		}
+		if err := c.unknownMachine(h); err != nil {
+			return fmt.Errorf("secret %s may be the key of a SOPS file, and is not given to the host: %w", name, err)
+		}
+		return nil
+	}
+}
+
 func isIn(entry secret.Entry, host string) bool {
 	return strings.HasPrefix(entry.File, "hosts/"+host+"/")
 }

@@ -8,9 +8,12 @@ import (
 	"testing/fstest"
 	"time"
 
+	"sigs.k8s.io/yaml"
+
 	"github.com/gitsync/gitsync/container"
 	"github.com/gitsync/gitsync/host"
 	"github.com/gitsync/gitsync/internal/gittest"
+	"github.com/gitsync/gitsync/internal/secrettest"
 	"github.com/gitsync/gitsync/layout"
 	"github.com/gitsync/gitsync/policy"
 	"github.com/gitsync/gitsync/registry"
@@ -206,4 +209,60 @@ func TestACopiedSecretIsWithheldWhileAFetchHangs(t *testing.T) {
 	eventually(t, "it is started again", running("plain"))
 	v.settled()
 	v.runs("copied", "")
+}
+
+// dataKey is the key of a SOPS file, as that file has it.
+func dataKey(t *testing.T, file string) string {
+	t.Helper()
+	var metadata struct {
+		SOPS struct {
+			Age []struct {
+				Enc string `json:"enc"`
+			} `json:"age"`
+		} `json:"sops"`
+	}
+	if err := yaml.Unmarshal([]byte(file), &metadata); err != nil || len(metadata.SOPS.Age) == 0 {
+		t.Fatalf("no data key: %v", err)
+	}
+	return metadata.SOPS.Age[0].Enc
+}
+
+func TestACopiedSecretIsKnownHoweverItIsWritten(t *testing.T) {
+	t.Parallel()
+	v := newVault(t)
+	unknown(&v.opts)
+	v.restart()
+	theirs := v.secrets("db: hunter2-hunter2\n")
+	armored := string(secrettest.Age(t, "a whole file", true, v.key))
+	with := func(name, file string) string {
+		return "containers:\n  " + name + ": {image: \"nginx:1.26\", update: {monitor: 1ms}, " + file + "}\n"
+	}
+	const env = "env: {X: \"${secret.db}\"}"
+	file := func(name string) string { return "configFiles: {/srv/" + name + ": {file: files/" + name + "}}" }
+	v.commit(map[string]string{
+		web1: with("web", env+", "+file("x.age")), secretsYAML: theirs, "hosts/web1/files/x.age": armored,
+
+		"hosts/bits/host.yaml": evilHost, "hosts/bits/containers.yaml": with("bits", env),
+		"hosts/bits/secrets.yaml": secrettest.OtherBits(theirs),
+
+		"hosts/space/host.yaml": evilHost, "hosts/space/containers.yaml": with("space", file("y.age")),
+		"hosts/space/files/y.age": strings.ReplaceAll(armored, "\n", "\r\n"),
+
+		"hosts/key/host.yaml": evilHost, "hosts/key/containers.yaml": with("key", file("z.age")),
+		"hosts/key/files/z.age": dataKey(t, theirs),
+
+		"hosts/own/host.yaml": evilHost, "hosts/own/containers.yaml": with("own", file("w.age")),
+		"hosts/own/files/w.age": string(secrettest.Age(t, "0123456789abcdef0123456789abcdef", true, v.key)),
+	}, "copies")
+	text := fmt.Sprint(problems(v.fail())...)
+	for _, want := range []string{"secret db is not given", "y.age is not given", "z.age may be the key of a SOPS file"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the errors do not say %q: %s", want, text)
+		}
+	}
+	for _, name := range []string{"bits", "space", "key"} {
+		v.runs(name, "")
+	}
+	v.runs("web", "nginx:1.26")
+	v.runs("own", "nginx:1.26")
 }

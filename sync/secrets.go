@@ -46,8 +46,10 @@ type hostSecrets struct {
 	sealed *secret.Sealed
 	opener SecretOpener
 	key    []byte
-	// mayHave says why the host must not have a secret; nil where it may have all.
-	mayHave func(name string) error
+	// mayHave says why the host must not have a secret; nil where it may have all. mayHaveValue
+	// does so of what was opened.
+	mayHave      func(name string) error
+	mayHaveValue func(name, value string) error
 	// versions are those of now, and recorded what is to be recorded of them.
 	versions map[string]string
 	recorded map[string]state.Secret
@@ -83,7 +85,7 @@ func (c *cycle) prepareSecrets(ctx context.Context, h *HostResult) {
 	}
 	s := &hostSecrets{
 		host: h.Name, sealed: h.Host.Sealed, opener: c.opts.Secrets, key: c.opts.SecretKey,
-		mayHave: c.mayHave(h), versions: map[string]string{}, recorded: map[string]state.Secret{}, values: map[string]string{},
+		mayHave: c.mayHave(h), mayHaveValue: c.mayHaveValue(h), versions: map[string]string{}, recorded: map[string]state.Secret{}, values: map[string]string{},
 	}
 	for _, name := range slices.Sorted(maps.Keys(names)) {
 		var old state.Secret
@@ -173,7 +175,16 @@ func (s *hostSecrets) Open(ctx context.Context, names []string) (map[string]stri
 			return nil, err
 		}
 	}
-	return s.open(ctx, names)
+	values, err := s.open(ctx, names)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		if err := s.mayHaveValue(name, values[name]); err != nil {
+			return nil, err
+		}
+	}
+	return values, nil
 }
 
 // open opens secrets for this process. Each is opened once for a task.
