@@ -171,8 +171,8 @@ func agreesWithName(row types.ContainerSummary, key string, known ...*HostConfig
 	})
 }
 
-// credible takes the labels of ours from the rows whose image is gone, unless the record
-// knows the row as they do: any of them may have been the image's.
+// credible takes the labels of ours from the rows whose image is gone, unless a record that
+// nobody else may have written knows the row as they do: any of them may have been the image's.
 func credible(rows []types.ContainerSummary, previous ContainersState) []types.ContainerSummary {
 	for i, row := range rows {
 		if !row.ImageGone || isLease(row) {

@@ -197,6 +197,25 @@ func TestWithItsImageGoneAContainerIsOursByTheRecordAlone(t *testing.T) {
 	}
 }
 
+// Whoever can write the state branch can write a record that agrees with an image's labels.
+func TestARecordThatOthersMayHaveWrittenVouchesForNoImage(t *testing.T) {
+	t.Parallel()
+	for _, confirmed := range []bool{true, false} {
+		w := newWorld(t)
+		w.mustDeploy(spec("web"))
+		w.Behave(spec("web").Container.Config.Image, memory.Behaviour{Gone: true})
+		before := w.Containers()["web"]
+		c := w.containers()
+		c.Unconfirmed = !confirmed
+		if err := c.DeployContext(t.Context()); err != nil {
+			t.Errorf("deploy: %v", err)
+		}
+		if _, there := w.Containers()[before.Name]; there == confirmed {
+			t.Errorf("confirmed %t: it is there: %t", confirmed, there)
+		}
+	}
+}
+
 // Labels that somebody copied onto a container of another name do not make it ours.
 func TestLabelsThatDoNotAgreeWithTheNameMakeNothingOurs(t *testing.T) {
 	t.Parallel()

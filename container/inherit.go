@@ -64,7 +64,7 @@ func (m *machine) inheritedRows(ctx context.Context, lister runtime.Lister) ([]t
 		if err != nil {
 			return nil, err
 		}
-		for _, row := range credible(found, m.previous) {
+		for _, row := range credible(found, m.vouched()) {
 			// Who works there for another address is heeded here too.
 			if isLease(row) || row.Labels[LabelRole] == "" && m.origin.inheritsFrom(row.Labels) {
 				rows = append(rows, row)

@@ -114,6 +114,14 @@ func (m *machine) lookWith(ctx context.Context, rt runtime.Runtime, opts CheckOp
 	return nil
 }
 
+// vouched returns the record where nobody else may have written it.
+func (m *machine) vouched() ContainersState {
+	if m.options.Unconfirmed {
+		return nil
+	}
+	return m.previous
+}
+
 // rows is one list where the runtime has lists. Without an origin, or a list, the
 // recorded IDs are asked for one by one.
 func (m *machine) rows(ctx context.Context, rt runtime.Runtime) ([]types.ContainerSummary, error) {
@@ -125,9 +133,9 @@ func (m *machine) rows(ctx context.Context, rt runtime.Runtime) ([]types.Contain
 		}
 		if m.origin != nil {
 			inherited, err := m.inheritedRows(ctx, lister)
-			return append(credible(rows, m.previous), inherited...), err
+			return append(credible(rows, m.vouched()), inherited...), err
 		}
-		rows = credible(rows, m.previous)
+		rows = credible(rows, m.vouched())
 	}
 	for _, key := range sortedKeys(m.previous) {
 		c := m.previous[key].Container

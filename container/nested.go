@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/gitsync/gitsync/container/types"
@@ -71,7 +72,11 @@ func (e *executor) doubtful(ctx context.Context, config types.ContainerConfig) (
 	for _, source := range sources {
 		if e.nested == NestedDenied {
 			for p := source; p != topOf(p); p = parentOf(p) {
-				doubtful[p] = ""
+				// /etc/localtime and its like are links by right: whoever can plant one directly
+				// in /etc has the machine already.
+				if parentOf(p) != "/etc" {
+					doubtful[p] = ""
+				}
 			}
 		}
 		for _, w := range writers {
@@ -138,14 +143,25 @@ func (e *executor) startChecked(ctx context.Context, key, id string) error {
 	if m := e.desired[key]; m != nil {
 		config = m.Container.Config
 	}
+	if m := e.previous[key]; m != nil && idOf(m) == id {
+		// It was created earlier, perhaps with other mounts.
+		config.Mounts = slices.Concat(config.Mounts, m.Container.Config.Mounts)
+	}
 	if err := e.refuseNested(ctx, config); err != nil {
 		return err
 	}
 	if err := e.rt.Start(ctx, id); err != nil {
 		return err
 	}
-	if err := e.checkSources(ctx, config); err != nil {
-		return joinErrors(fmt.Errorf("it was started, and stopped again: %w", err), e.rt.Stop(ctx, id))
+	err := e.checkSources(ctx, config)
+	if err == nil {
+		return nil
 	}
-	return nil
+	// It must not go on, also where the check failed since the deploy is over.
+	stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.timeout(Step{Action: ActionStop, Container: key}))
+	defer cancel()
+	if stopErr := notFoundIsFine(e.rt.Stop(stopCtx, id)); stopErr != nil {
+		return joinErrors(fmt.Errorf("it was started, and may still run: %w", err), stopErr)
+	}
+	return fmt.Errorf("it was started, and stopped again: %w", err)
 }

@@ -128,3 +128,16 @@ func TestWhereNestedMountsAreDeniedNoContainerThatIsDroppedLeavesALink(t *testin
 	}
 	n.wantWeb("with a directory, and without app", true)
 }
+
+// /etc/os-release, which the strict profile allows, is a link on most machines.
+func TestALinkInEtcIsMountedWhereNestedMountsAreDenied(t *testing.T) {
+	m := newMachineOf(t)
+	release := m.spec("web", func(c *container.HostConfiguredContainer) {
+		c.Container.Config.Mounts = []types.Mount{{Source: "/etc/os-release", Target: "/etc/os-release", ReadOnly: true}}
+	})
+	c := m.containers(release)
+	c.NestedMounts = container.NestedDenied
+	if err := c.DeployContext(t.Context()); err != nil {
+		t.Error(err)
+	}
+}

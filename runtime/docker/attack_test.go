@@ -245,3 +245,29 @@ func TestAnIDIsNeverAnotherCall(t *testing.T) {
 		}
 	}
 }
+
+// One image that the engine cannot read is one image.
+func TestADamagedImageSpoilsItsOwnContainersAlone(t *testing.T) {
+	t.Parallel()
+	other := strings.Repeat("fedcba9876543210", 4)
+	const row = `{"Id": %q, "Names": ["/%s"], "ImageID": "sha256:%s", "State": "running", "Labels": {"io.gitsync.host": "web1", "io.gitsync.container": %q}}`
+	e := hostileEngine(t, func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case strings.HasSuffix(r.URL.Path, "/containers/json"):
+			_, _ = fmt.Fprintf(w, "["+row+","+row+"]", someID, "damaged", someID, "damaged", other, "web", other, "web")
+		case strings.Contains(r.URL.Path, "/images/sha256:"+someID):
+			http.Error(w, `{"message": "open /var/lib/docker/image: input/output error"}`, http.StatusInternalServerError)
+		default:
+			_, _ = w.Write([]byte(`{"Id": "sha256:` + other + `"}`))
+		}
+	})
+	rows, err := e.List(t.Context(), nil)
+	if err != nil || len(rows) != 2 {
+		t.Fatalf("got %v, %v", rows, err)
+	}
+	for _, row := range rows {
+		if want := strings.Contains(row.Name, "damaged"); row.ImageGone != want {
+			t.Errorf("%s: the image is gone: %t", row.Name, row.ImageGone)
+		}
+	}
+}

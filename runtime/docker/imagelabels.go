@@ -2,11 +2,11 @@ package docker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
-	cerrdefs "github.com/containerd/errdefs"
-
 	"github.com/gitsync/gitsync/container/types"
+	"github.com/gitsync/gitsync/runtime"
 )
 
 // maxLabelled bounds how many images are remembered with their labels.
@@ -14,8 +14,9 @@ const maxLabelled = 10_000
 
 // withoutImageLabels takes from a row the labels of ours that are its image's: a list of
 // containers does not tell them apart. Only a row that bears labels of ours needs that, and
-// each image is asked for once. Where the image is gone the row says so. missing are the
-// images that were found to be gone already.
+// each image is asked for once. Where the image is gone, or damaged so that the engine cannot
+// read it, the row says so: no other row is worse for it. missing are the images that were found
+// to be so already.
 func (r *Runtime) withoutImageLabels(ctx context.Context, row *types.ContainerSummary, image string, missing map[string]bool) error {
 	if !types.HasOwnLabel(row.Labels) {
 		return nil
@@ -43,12 +44,12 @@ func (r *Runtime) imageLabels(ctx context.Context, id string, missing map[string
 		return nil, false, fmt.Errorf("%w: a container's image has the ID %.80q", errAnswer, id)
 	}
 	image, err := r.api.ImageInspect(ctx, id)
-	if cerrdefs.IsNotFound(err) {
+	if err != nil {
+		if err = r.classify(ctx, err); ctx.Err() != nil || errors.Is(err, runtime.ErrUnreachable) {
+			return nil, false, fmt.Errorf("look at image %s: %w", short(id), err)
+		}
 		missing[id] = true
 		return nil, false, nil
-	}
-	if err != nil {
-		return nil, false, fmt.Errorf("look at image %s: %w", short(id), r.classify(ctx, err))
 	}
 	if image.Config != nil {
 		labels = types.OwnLabels(image.Config.Labels)
