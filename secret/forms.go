@@ -14,14 +14,17 @@ import (
 
 // formsOf returns the ways in which programs write a value: as it is, quoted by Go, in
 // JSON, in HTML, in a shell, in a URL, in Latin-1, in base64 at any offset, in hexadecimal
-// digits; and, of one with several lines, each line that is long enough. Parts that are
-// common are left out.
+// digits; and, of one with several lines, each line that is long enough, up to [maxLines].
+// Parts that are common are left out.
 func formsOf(value string, common func(string) bool) []string {
 	parts := []string{value, strings.TrimSpace(value)}
 	if strings.ContainsAny(value, "\r\n") {
 		for line := range strings.Lines(value) {
 			if line = strings.TrimSpace(line); len(line) >= minLineBytes && !common(line) {
 				parts = append(parts, line)
+			}
+			if len(parts) == maxLines {
+				break
 			}
 		}
 	}

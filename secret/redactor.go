@@ -20,6 +20,8 @@ const (
 	// minLineBytes is how long a line of a secret of several lines is at least to be
 	// searched for alone, as programs quote one line of a key.
 	minLineBytes = 12
+	// maxLines bounds how many parts of a secret are searched for: each has many forms.
+	maxLines = 4000
 	// prefixBytes is by how many bytes the forms of secrets are found.
 	prefixBytes = 4
 	// maxTries bounds how often a cut secret is looked for where it repeats itself.
@@ -199,7 +201,8 @@ func (r *Redactor) find(text string) []span {
 	return spans
 }
 
-// cutBefore finds the end of a secret that the text begins with, after so many bytes.
+// cutBefore finds the end of a secret that the text begins with, after so many bytes, or the
+// part of one that is all of the text.
 func (r *Redactor) cutBefore(whole string, skip int) []span {
 	text, longest := whole[skip:], 0
 	if len(text) < prefixBytes {
@@ -212,8 +215,8 @@ func (r *Redactor) cutBefore(whole string, skip int) []span {
 				if i < 0 {
 					break
 				}
-				if from += i; strings.HasPrefix(text, form[from:]) {
-					longest = max(longest, len(form)-from)
+				if from += i; strings.HasPrefix(text, form[from:]) || len(text) >= minLineBytes && strings.HasPrefix(form[from:], text) {
+					longest = max(longest, min(len(form)-from, len(text)))
 					break
 				}
 				from++

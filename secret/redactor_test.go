@@ -183,3 +183,30 @@ func BenchmarkRedact(b *testing.B) {
 		}
 	}
 }
+
+func TestTheMiddleOfASecretIsNotPrintedWhereThereIsNothingElse(t *testing.T) {
+	t.Parallel()
+	r := &secret.Redactor{}
+	r.Add("correct-horse-battery-staple")
+	for text, want := range map[string]string{"rect-horse-battery": secret.Redacted, "horse": "horse", "the battery": "the battery"} {
+		if got := r.RedactCut(text); got != want {
+			t.Errorf("%q becomes %q, want %q", text, got, want)
+		}
+	}
+}
+
+// Each line has dozens of forms: a secret of very many lines would take minutes.
+func TestOfASecretOfVeryManyLinesTheFirstAreSearchedForAlone(t *testing.T) {
+	t.Parallel()
+	var value strings.Builder
+	for i := range 20_000 {
+		fmt.Fprintf(&value, "line-of-a-secret-%06d\n", i)
+	}
+	r := &secret.Redactor{}
+	r.Add(value.String())
+	for text, found := range map[string]bool{"line-of-a-secret-000001": true, "line-of-a-secret-019999": false, value.String(): true} {
+		if got := r.Redact(text); strings.HasPrefix(got, secret.Redacted) != found {
+			t.Errorf("%.40q becomes %.40q", text, got)
+		}
+	}
+}
