@@ -132,7 +132,7 @@ func (b *Branch) load(ctx context.Context, refs gitrepo.Refs) error {
 	if err != nil {
 		return err
 	}
-	if b.fault != nil && b.fault.lasting && b.fault.Commit == tip {
+	if b.fault != nil && isForever(b.fault.Err) && b.fault.Commit == tip {
 		return b.fault
 	}
 	if b.seal != nil {
@@ -324,6 +324,12 @@ func (b *Branch) save(ctx context.Context, entry Entry, changed func() (map[stri
 func (b *Branch) untilWon(ctx context.Context, try func() error) error {
 	if err := b.writable(); err != nil {
 		return err
+	}
+	if b.fault != nil && !isForever(b.fault.Err) {
+		// Whoever has lost some of the branch may have it again: it is not replaced then.
+		if err := b.loadTip(ctx); err != nil && !errors.Is(err, gitrepo.ErrRaceLost) && !isLasting(err) {
+			return err
+		}
 	}
 	var lost error
 	for {

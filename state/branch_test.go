@@ -224,3 +224,45 @@ func TestABranchThatCannotBeFetchedJustNowIsNotReplaced(t *testing.T) {
 		t.Errorf("suspended are %v, %v", s, err)
 	}
 }
+
+// A way to the remote that is bad for long, or a server that has lost something for a while,
+// is no reason to replace what others can read.
+func TestABranchThatCanBeFetchedAgainIsNotReplaced(t *testing.T) {
+	t.Parallel()
+	repo := gittest.NewRepo(t)
+	repo.Commit(branchName, map[string]string{"hosts/web1/suspended.yaml": "suspended: {web: {}}\n"}, "Suspended")
+	remote, err := gitrepo.NewRemote(repo.Dir, gitrepo.Auth{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	records, err := state.OpenRecords(t.TempDir(), remote, branchName, gitrepo.Signature{Name: "gitsync", Email: "gitsync@test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = records.Close() })
+	refs, err := remote.Refs(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 10 {
+		_ = records.GiveUp(t.Context(), refs, fmt.Errorf("%w: unexpected EOF", gitrepo.ErrUnreachable))
+	}
+	if records.Broken() {
+		t.Error("a remote that does not answer makes the branch a broken one")
+	}
+	for range 3 {
+		_ = records.GiveUp(t.Context(), refs, errors.New("the remote says: internal error"))
+	}
+	if !records.Broken() {
+		t.Fatal("a remote that cannot give the tip says nothing of it")
+	}
+	if err := records.Repair(t.Context(), entry("Repair")); err != nil {
+		t.Fatal(err)
+	}
+	if log := repo.Log(branchName); len(log) != 1 || records.Broken() {
+		t.Errorf("the branch is replaced: %v", log)
+	}
+	if s, err := records.Suspensions(t.Context(), "web1"); err != nil || len(s) != 1 {
+		t.Errorf("suspended are %v, %v", s, err)
+	}
+}

@@ -46,8 +46,9 @@ func (f *Fault) Error() string {
 // Unwrap returns [ErrUnreadable], and the reason.
 func (f *Fault) Unwrap() []error { return []error{ErrUnreadable, f.Err} }
 
-// maxFailed is how often in a row a tip cannot be fetched, while the remote answers
-// otherwise, before it counts as one that nobody can fetch: the server has lost some of it.
+// maxFailed is how often in a row the remote says that it cannot give a tip before it counts
+// as one that nobody can fetch: the server has lost some of it. A remote that is slow, or does
+// not answer, says nothing of the tip, which others may well read.
 const maxFailed = 3
 
 // isTransient says whether an error is about the way to the remote, or about the wait for
@@ -73,11 +74,6 @@ func isTransient(ctx context.Context, err error) bool {
 // isForever says whether it is the commit that cannot be read, whoever fetches it.
 func isForever(err error) bool { return errors.Is(err, gitrepo.ErrBroken) || gitrepo.Forever(err) }
 
-// isOurs says whether somebody must act here, and nothing is known of the branch.
-func isOurs(err error) bool {
-	return errors.Is(err, gitrepo.ErrAuth) || errors.Is(err, gitrepo.ErrSetup) || errors.Is(err, gitrepo.ErrHostKey) || errors.Is(err, disk.ErrUnwritable)
-}
-
 // judge says what becomes of a tip that was read, or could not be: nothing at all, an error
 // of the way to the remote, or a fault.
 func (b *Branch) judge(ctx context.Context, tip gitrepo.Hash, err error) error {
@@ -88,7 +84,7 @@ func (b *Branch) judge(ctx context.Context, tip gitrepo.Hash, err error) error {
 	if isTransient(ctx, err) {
 		return err
 	}
-	return b.spoilt(tip, err)
+	return b.spoilt(ctx, tip, err)
 }
 
 // failedTip counts how often in a row a tip could not be fetched.
@@ -99,20 +95,22 @@ type failedTip struct {
 
 // GiveUp says that a tip cannot be fetched, although the remote answers otherwise, and
 // makes that a fault: the error is one that [Branch.Load] returned for it.
-func (b *Branch) GiveUp(refs gitrepo.Refs, err error) *Fault {
+func (b *Branch) GiveUp(ctx context.Context, refs gitrepo.Refs, err error) *Fault {
 	tip, _ := refs.Branch(b.name)
-	return b.spoilt(tip, err)
+	return b.spoilt(ctx, tip, err)
 }
 
 // spoilt goes on without a tip that cannot be read: with what of it can, or with what was
 // read last.
-func (b *Branch) spoilt(tip gitrepo.Hash, err error) *Fault {
+func (b *Branch) spoilt(ctx context.Context, tip gitrepo.Hash, err error) *Fault {
 	if b.failed.tip != tip {
 		b.failed = failedTip{tip: tip}
 	}
-	b.failed.times++
+	if !isTransient(ctx, err) {
+		b.failed.times++
+	}
 	f := &Fault{Branch: b.name, Commit: tip, Err: err}
-	f.lasting = isForever(err) || b.failed.times >= maxFailed && !isOurs(err)
+	f.lasting = isForever(err) || b.failed.times >= maxFailed && !isTransient(ctx, err)
 	good := b.lastGood(tip)
 	switch {
 	case f.lasting:
@@ -252,8 +250,8 @@ func (r *Records) Broken() bool {
 
 // GiveUp says that the branch of all hosts cannot be fetched, although the remote answers
 // otherwise; see [Branch.GiveUp]. Where each host has a branch of its own it does nothing.
-func (r *Records) GiveUp(refs gitrepo.Refs, err error) *Fault {
-	return r.branches[r.name].GiveUp(refs, err)
+func (r *Records) GiveUp(ctx context.Context, refs gitrepo.Refs, err error) *Fault {
+	return r.branches[r.name].GiveUp(ctx, refs, err)
 }
 
 // unsealedFault makes an error that says something about a signed tip a refusal of it.

@@ -211,7 +211,7 @@ func (r *Records) readable(ctx context.Context, host string) (b *Branch, fault, 
 	case ctx.Err() != nil:
 		return nil, nil, err
 	}
-	given := b.GiveUp(r.refs, err)
+	given := b.GiveUp(ctx, r.refs, err)
 	if r.gaveUp != nil {
 		r.gaveUp[b.name] = given
 	}

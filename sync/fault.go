@@ -25,7 +25,7 @@ func (c *cycle) retryState(ctx context.Context, refs gitrepo.Refs) error {
 	if err == nil || ctx.Err() != nil || errors.Is(err, gitrepo.ErrRaceLost) {
 		return err
 	}
-	return c.noteFault(c.state.GiveUp(refs, err))
+	return c.noteFault(c.state.GiveUp(ctx, refs, err))
 }
 
 // noteFault remembers what cannot be read in the state branch, and returns any other error.
