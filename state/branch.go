@@ -387,10 +387,7 @@ func (b *Branch) files(records map[string]*Record) (map[string][]byte, error) {
 			delete(b.encoders, host)
 			continue
 		}
-		if b.encoders[host] == nil {
-			b.encoders[host] = &encoder{}
-		}
-		data, err := b.encoders[host].yaml(record)
+		data, err := encoderOf(b.encoders, host).yaml(record)
 		if err != nil {
 			return nil, err
 		}

@@ -33,6 +33,14 @@ const (
 	minKept = 100
 )
 
+// encoderOf returns the encoder of a host.
+func encoderOf(encoders map[string]*encoder, host string) *encoder {
+	if encoders[host] == nil {
+		encoders[host] = &encoder{}
+	}
+	return encoders[host]
+}
+
 // yaml returns what [Record.YAML] returns.
 func (e *encoder) yaml(r *Record) ([]byte, error) {
 	if len(r.PreviousState) < minKept {

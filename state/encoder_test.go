@@ -9,6 +9,7 @@ import (
 
 	"github.com/gitsync/gitsync/container"
 	"github.com/gitsync/gitsync/container/types"
+	"github.com/gitsync/gitsync/gitrepo"
 	"github.com/gitsync/gitsync/host"
 	"github.com/gitsync/gitsync/host/direct"
 	"github.com/gitsync/gitsync/runtime/docker"
@@ -129,5 +130,39 @@ func BenchmarkRecord(b *testing.B) {
 		if _, err := e.yaml(r); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// What a cycle records waits in the outbox first: there too a change writes one container.
+func TestWhatWaitsIsEncodedWithTheTextsThatAreKept(t *testing.T) {
+	t.Parallel()
+	const count = 2 * minKept
+	remote, err := gitrepo.NewRemote(t.TempDir(), gitrepo.Auth{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	records, err := OpenRecords(t.TempDir(), remote, "gitsync/state", gitrepo.Signature{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = records.Close() })
+	r := manyContainers(count)
+	for _, tag := range []string{"1", "2"} {
+		r.PreviousState["app77"] = oneContainer(77, tag)
+		if err := records.Put(map[string]*Record{"web1": r}, Entry{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if e := records.encoders["web1"]; e == nil || e.written > count+1 {
+		t.Errorf("all containers were written again: %+v", e)
+	}
+	list := records.waiting.box.List()
+	item, err := records.waiting.box.Get(list[len(list)-1].Seq)
+	want, yamlErr := r.YAML()
+	if err != nil || yamlErr != nil || *item.Records["web1"] != string(want) {
+		t.Errorf("the record is another one than that which is written as a whole: %v, %v", err, yamlErr)
+	}
+	if err := records.Put(map[string]*Record{"web1": nil}, Entry{}); err != nil || records.encoders["web1"] != nil {
+		t.Errorf("the texts of a host that is removed are kept: %v", err)
 	}
 }

@@ -120,9 +120,10 @@ func (r *Records) put(branch string, records map[string]*Record, entry Entry) er
 	for host, record := range records {
 		item.Records[host] = nil
 		if record == nil {
+			delete(r.encoders, host)
 			continue
 		}
-		data, err := record.YAML()
+		data, err := encoderOf(r.encoders, host).yaml(record)
 		if err != nil {
 			return err
 		}

@@ -42,6 +42,8 @@ type Records struct {
 	gaveUp map[string]*Fault
 	// waiting are records that are not in the branches yet.
 	waiting queue
+	// encoders are those of the hosts whose records were written, for all branches.
+	encoders map[string]*encoder
 }
 
 // OpenRecords returns the records in the branches of this name, which may hold
@@ -53,7 +55,7 @@ func OpenRecords(dir string, remote *gitrepo.Remote, name string, author gitrepo
 	if strings.Count(name, HostInName) > 1 {
 		return nil, fmt.Errorf("the state branch %s: write %s once", name, HostInName)
 	}
-	r := &Records{dir: dir, remote: remote, name: name, author: author, branches: map[string]*Branch{}, waiting: newQueue()}
+	r := &Records{dir: dir, remote: remote, name: name, author: author, branches: map[string]*Branch{}, waiting: newQueue(), encoders: map[string]*encoder{}}
 	if r.PerHost() {
 		return r, nil
 	}
@@ -107,7 +109,7 @@ func (r *Records) Use(memory *trust.Memory, all bool) {
 }
 
 func (r *Records) confide(b *Branch) {
-	b.seal, b.refused, b.desired = r.seal, r.refused, r.desired
+	b.seal, b.refused, b.desired, b.encoders = r.seal, r.refused, r.desired, r.encoders
 	// What is signed is confirmed by that.
 	if b.trustAll = r.trustAll || r.seal != nil; r.memory != nil {
 		b.memory = r.memory
