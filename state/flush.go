@@ -106,19 +106,20 @@ func (r *Records) flush(ctx context.Context, name string, group []waits, settled
 	if err != nil {
 		return nil, err
 	}
-	digests := map[string]string{}
 	var unremembered error
 	if r.waiting.late && !settled[name] {
 		landed, err := b.landed(ctx, group)
 		if err != nil {
 			return nil, err
 		}
+		there := map[string]string{}
 		for _, one := range group[:landed] {
-			maps.Copy(digests, digestsOf(one))
+			maps.Copy(there, digestsOf(one))
 		}
-		unremembered = r.done(group[:landed])
+		unremembered = errors.Join(b.memory.Confirm(there), r.done(group[:landed]))
 		group, settled[name] = group[landed:], landed < len(group)
 	}
+	digests := map[string]string{}
 	if len(group) > 0 {
 		err = b.untilWon(ctx, func() error { return b.pushAll(ctx, group, r.waiting, digests) })
 	}
@@ -151,6 +152,7 @@ func (r *Records) done(group []waits) error {
 // pushAll commits items on top of the tip, one commit each, and pushes them together. What
 // others recorded later, of a host that they deploy to as well, stays.
 func (b *Branch) pushAll(ctx context.Context, group []waits, q queue, digests map[string]string) error {
+	clear(digests) // of an earlier try
 	parent := b.tip
 	ours := map[string]bool{}
 	for i, one := range group {

@@ -100,12 +100,16 @@ func (c *cycle) flushRecords(ctx context.Context) error {
 		log.Info().Str("branch", c.opts.StateBranch).Str("subject", entry.Subject).Msg("recorded")
 	}
 	var other []error
+	var why error
 	for _, one := range flatten(err) {
 		if isUnremembered(one) {
 			other = append(other, one)
-			continue
+		} else if why == nil {
+			why = one
 		}
-		c.fallBehind(ctx, one)
+	}
+	if why != nil {
+		c.fallBehind(ctx, why)
 		return errors.Join(other...)
 	}
 	c.backlog = nil
