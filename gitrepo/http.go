@@ -43,23 +43,6 @@ func (b *bounded) fetches() *http.Client {
 	return &http.Client{Transport: b, CheckRedirect: onlyAtFirst}
 }
 
-// pushes returns a client for pushes, which speaks to no other server than home, whatever
-// the address looks like that a redirect leads to.
-func (b *bounded) pushes() *http.Client {
-	return &http.Client{Transport: homebound{b}, CheckRedirect: onlyAtFirst}
-}
-
-// homebound sends requests to the server at home alone.
-type homebound struct{ *bounded }
-
-// RoundTrip implements http.RoundTripper, as that of [bounded] does.
-func (h homebound) RoundTrip(request *http.Request) (*http.Response, error) {
-	if err := h.strayPush(request.URL); err != nil {
-		return nil, err
-	}
-	return h.bounded.RoundTrip(request)
-}
-
 // readAuthorities adds those of a file to the system's.
 func readAuthorities(name string, pem []byte) (*x509.CertPool, error) {
 	roots, err := x509.SystemCertPool()

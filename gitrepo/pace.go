@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// pace is how fast a remote must send: so many bytes in each so long of waiting for it.
-// Before the first of them it may take longer, since it has to find out what to send.
+// pace is how fast a remote must send, or take what is pushed: so many bytes in each so long
+// of waiting for it. Before the first of those that it sends it may take longer, since it has
+// to find out what to send.
 type pace struct {
 	least         int
 	first, window time.Duration
@@ -22,8 +23,20 @@ var (
 	packPace = pace{least: 1 << 10, first: 2 * time.Minute, window: 20 * time.Second}
 )
 
-// errSlow means that the remote sends too little.
-var errSlow = errors.New("the remote sends too slowly")
+// errSlow means that the remote sends, or takes, too little.
+var errSlow = errors.New("the remote is too slow")
+
+// sent and taken are the errors for a remote that was slower than the pace.
+func (p pace) sent(within time.Duration) error { return p.slow("sent", within) }
+
+func (p pace) taken() error { return p.slow("took", p.window) }
+
+func (p pace) slow(did string, within time.Duration) error {
+	return fmt.Errorf("%w: it %s less than %d bytes in %s: the remote, or what is between, is overloaded or broken", errSlow, did, p.least, within)
+}
+
+// unanswered is the error for a remote that did not begin to answer.
+func (p pace) unanswered() error { return fmt.Errorf("%w: no answer in %s", errSlow, p.first) }
 
 // paced is a connection that fails when the remote is slower than the pace. The time that
 // the reader takes itself does not count.
@@ -77,7 +90,7 @@ func (p *paced) Read(buffer []byte) (int, error) {
 func (p *paced) expire() {
 	p.mu.Lock()
 	if p.slow == nil {
-		p.slow = fmt.Errorf("%w: less than %d bytes in %s: the remote, or what is between, is overloaded or broken", errSlow, p.pace.least, p.limit)
+		p.slow = p.pace.sent(p.limit)
 	}
 	p.mu.Unlock()
 	p.abort()

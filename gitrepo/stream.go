@@ -10,8 +10,10 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	stdsync "sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-git/go-git/v5/plumbing/format/pktline"
@@ -150,6 +152,34 @@ func (s *stream) write(request []byte, within time.Duration) error {
 	return err
 }
 
+// taken is what a command reads, which is ended when it is slower than the pace.
+type taken struct {
+	by   *stream
+	pace pace
+}
+
+// Write implements io.Writer.
+func (t *taken) Write(p []byte) (int, error) {
+	written := 0
+	for chunk := range slices.Chunk(p, t.pace.least) {
+		var late atomic.Bool
+		timer := time.AfterFunc(t.pace.window, func() {
+			late.Store(true)
+			_ = t.by.endOnce()
+		})
+		n, err := t.by.in.Write(chunk)
+		timer.Stop()
+		written += n
+		switch {
+		case late.Load():
+			return written, t.pace.taken()
+		case err != nil:
+			return written, err
+		}
+	}
+	return written, nil
+}
+
 // leave ends the conversation in good order where nothing was asked for.
 func (s *stream) leave() {
 	_ = s.write(pktline.FlushPkt, endTime)
@@ -207,7 +237,7 @@ var dubious = regexp.MustCompile(`dubious ownership in repository at '([^']+)'`)
 
 // ReceivePack implements transport.ReceivePackSession.
 func (s *receiveSession) ReceivePack(_ context.Context, request *packp.ReferenceUpdateRequest) (*packp.ReportStatus, error) {
-	if err := request.Encode(s.in); err != nil {
+	if err := request.Encode(&taken{s.stream, packPace}); err != nil {
 		return nil, s.explain(err)
 	}
 	if err := s.in.Close(); err != nil {

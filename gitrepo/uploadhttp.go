@@ -67,7 +67,7 @@ func (h *httpConversation) send(ctx context.Context, request *http.Request, p pa
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	timer := time.AfterFunc(p.first, func() {
-		cancel(fmt.Errorf("%w: no answer in %s", errSlow, p.first))
+		cancel(p.unanswered())
 	})
 	defer timer.Stop()
 	request.Header.Set("User-Agent", "git/2.0 (gitsync)")
