@@ -1,11 +1,15 @@
 package trust_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/gitsync/gitsync/trust"
 )
@@ -87,6 +91,45 @@ func TestADamagedMemoryIsBegunAgainWhereNothingIsVerified(t *testing.T) {
 				t.Errorf("accepted %q, %v", m.Accepted(), err)
 			}
 		})
+	}
+}
+
+// Several processes may find the same damage: none of them sets aside what another one has
+// written since.
+func TestADamagedMemoryIsSetAsideOnceByAll(t *testing.T) {
+	t.Parallel()
+	for round := range 30 {
+		file := filepath.Join(t.TempDir(), "trust.json")
+		if err := os.WriteFile(file, []byte("{"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		const processes = 8
+		var said atomic.Int64
+		var group errgroup.Group
+		for i := range processes {
+			group.Go(func() error {
+				m, err := trust.OpenDispensable(file, false, func(error) { said.Add(1) })
+				if err != nil {
+					return err
+				}
+				return m.Confirm(map[string]string{fmt.Sprintf("web%d", i): "1"})
+			})
+		}
+		if err := group.Wait(); err != nil {
+			t.Fatal(err)
+		}
+		m, err := trust.OpenMemory(file, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range processes {
+			if !m.Confirmed(fmt.Sprintf("web%d", i), "1") {
+				t.Errorf("round %d: what process %d remembered is lost", round, i)
+			}
+		}
+		if said.Load() != 1 {
+			t.Errorf("round %d: it was set aside %d times", round, said.Load())
+		}
 	}
 }
 

@@ -78,7 +78,7 @@ func OpenMemory(file string, readOnly bool) (*Memory, error) {
 	if file == "" {
 		return m, nil
 	}
-	if err := m.load(); err != nil && !readOnly {
+	if err := m.load(false); err != nil && !readOnly {
 		return nil, err
 	}
 	return m, nil
@@ -95,7 +95,7 @@ func OpenDispensable(file string, readOnly bool, damaged func(error)) (*Memory, 
 	if file == "" {
 		return m, nil
 	}
-	if err := m.load(); err != nil && !readOnly {
+	if err := m.load(false); err != nil && !readOnly {
 		return nil, err
 	}
 	return m, nil
@@ -104,39 +104,69 @@ func OpenDispensable(file string, readOnly bool, damaged func(error)) (*Memory, 
 // errDamaged means that a file is there, and does not hold what was written.
 var errDamaged = errors.New("it is damaged")
 
-// setAside gives a damaged file up, so that the next one who writes begins again.
-func (m *Memory) setAside(why error) error {
+// setAside gives a damaged file up, so that the next one who writes begins again. What another
+// process has written since it was found damaged is not: only one at a time looks and renames.
+func (m *Memory) setAside(locked bool) error {
 	if m.readOnly {
 		return nil
 	}
+	if !locked {
+		unlock, err := lock(m.file)
+		if err != nil {
+			return m.unwritten(err)
+		}
+		defer unlock()
+	}
+	know, info, why := m.read()
+	if !errors.Is(why, errDamaged) {
+		return m.learn(know, info, why)
+	}
 	aside := m.file + ".damaged"
-	if err := os.Rename(m.file, aside); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := os.Rename(m.file, aside); err != nil {
 		return fmt.Errorf("set %s aside: %w", m.file, err)
 	}
 	m.damaged(fmt.Errorf("%s: %w: it is now %s", m.file, why, aside))
 	return nil
 }
 
-// load reads the file, unless it is as it was. What is known stays so when that fails.
-func (m *Memory) load() error {
+// load reads the file, unless it is as it was. What is known stays so when that fails. locked
+// says that no other process writes meanwhile.
+func (m *Memory) load(locked bool) error {
+	know, info, err := m.read()
+	if m.damaged != nil && errors.Is(err, errDamaged) {
+		return m.setAside(locked)
+	}
+	return m.learn(know, info, err)
+}
+
+// read returns what the file holds. Nothing is returned of one that is as it was, or not there.
+func (m *Memory) read() (known, fs.FileInfo, error) {
+	var know known
 	info, err := os.Stat(m.file)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil
-	case err == nil && m.seen != nil && os.SameFile(info, m.seen) && info.ModTime().Equal(m.seen.ModTime()):
-		return nil
+		return know, nil, nil
+	case err != nil:
+		return know, nil, err
+	case m.seen != nil && os.SameFile(info, m.seen) && info.ModTime().Equal(m.seen.ModTime()):
+		return know, nil, nil
 	}
-	var know known
-	if err == nil {
-		err = readInto(&know, info, m.file)
+	err = readInto(&know, info, m.file)
+	if errors.Is(err, fs.ErrNotExist) {
+		// Another process has set it aside meanwhile.
+		return known{}, nil, nil
 	}
-	if m.damaged != nil && errors.Is(err, errDamaged) {
-		return m.setAside(err)
-	}
+	return know, info, err
+}
+
+// learn takes what was read.
+func (m *Memory) learn(know known, info fs.FileInfo, err error) error {
 	if err != nil {
 		return fmt.Errorf("read what was deployed last from %s: %w: restore it, or remove it if the tip of the branch is what should be deployed", m.file, err)
 	}
-	m.know, m.seen = know, info
+	if info != nil {
+		m.know, m.seen = know, info
+	}
 	return nil
 }
 
@@ -161,7 +191,7 @@ func readInto(know *known, info fs.FileInfo, file string) error {
 // wants to write to it is told.
 func (m *Memory) look() known {
 	if m.file != "" {
-		_ = m.load()
+		_ = m.load(false)
 	}
 	return m.know
 }
@@ -279,7 +309,7 @@ func (m *Memory) change(change func(*known) bool) (err error) {
 			return m.unwritten(err)
 		}
 		defer unlock()
-		if err := m.load(); err != nil {
+		if err := m.load(true); err != nil {
 			return err
 		}
 	}
