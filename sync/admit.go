@@ -43,11 +43,20 @@ func (c *cycle) admit(ctx context.Context, tip gitrepo.Hash) (said, error) {
 // says, and says it once.
 func (c *cycle) refuse(ctx context.Context, tip gitrepo.Hash, signer string, err error) {
 	before := c.refused
-	c.refused = nil
+	c.refused, c.refusedAbove = nil, c.accepted()
 	if !errors.As(err, &c.refused) || before != nil && before.Commit.Hash == tip {
 		return
 	}
 	zerolog.Ctx(ctx).Error().Str("commit", tip.Short()).Str("signer", signer).Str("reaction", string(React(err))).Err(err).Msg("the commit is refused")
+}
+
+// accepted returns the commit that was accepted last, by this process or another one; empty
+// without verification.
+func (c *cycle) accepted() gitrepo.Hash {
+	if c.opts.Verify == nil {
+		return ""
+	}
+	return c.opts.Memory.Accepted()
 }
 
 // take fetches a commit that was admitted, and remembers that it was accepted. One that

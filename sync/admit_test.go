@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gitsync/gitsync/gitrepo"
 	"github.com/gitsync/gitsync/gitrepo/signature"
 	"github.com/gitsync/gitsync/internal/gittest"
 	"github.com/gitsync/gitsync/report"
@@ -219,6 +220,27 @@ func TestARewindIsRefusedWithoutDataDirectoryAndRecord(t *testing.T) {
 	w.opts.Verify.AllowRewind = false
 	w.open(w.repo.Dir)
 	w.cycle()
+}
+
+// Who accepts a tip with --allow-rewind, beside a daemon that refused it, is heard by that.
+func TestATipThatAnOperatorAcceptsIsDeployedByARunningDaemon(t *testing.T) {
+	t.Parallel()
+	w, k := newSignedWorld(t)
+	w.signed(k, map[string]string{web1: web("app:1")}, "One")
+	w.cycle()
+	w.commit(map[string]string{"README.md": "1"}, strings.Repeat("x", 5<<20))
+	tip := w.signed(k, map[string]string{web1: web("app:2")}, "Two")
+	for range 2 {
+		if r := w.fail(); !errors.Is(r.GitErr, trust.ErrRewind) {
+			t.Errorf("%v", r.GitErr)
+		}
+	}
+	w.runs("web", "app:1")
+	if err := w.opts.Verify.Memory.Accept(gitrepo.Hash(tip), w.time()); err != nil {
+		t.Fatal(err)
+	}
+	w.cycle()
+	w.runs("web", "app:2")
 }
 
 // What is no commit's name in a record is asked of no server, and holds nothing up.

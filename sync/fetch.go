@@ -137,8 +137,8 @@ func (c *cycle) fetchSource(ctx context.Context, refs gitrepo.Refs) error {
 		c.refused = nil
 		return nil
 	}
-	if r := c.refused; r != nil && r.Commit.Hash == tip && gitrepo.Forever(r) {
-		// It has not changed: it is not downloaded again.
+	if r := c.refused; r != nil && r.Commit.Hash == tip && gitrepo.Forever(r) && c.refusedAbove == c.accepted() {
+		// It has not changed, nor has an operator let it be: it is not downloaded again.
 		return &tipError{r}
 	}
 	words, err := c.admit(ctx, tip)

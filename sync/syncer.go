@@ -80,8 +80,10 @@ type Syncer struct {
 // fetchState is what a fetch came to. A cycle has its own until its fetch has ended.
 type fetchState struct {
 	commit *gitrepo.Commit
-	// refused is the tip of the branch when that is not deployed.
-	refused *trust.Refusal
+	// refused is the tip of the branch when that is not deployed, and refusedAbove the commit
+	// that was accepted then.
+	refused      *trust.Refusal
+	refusedAbove gitrepo.Hash
 	// said is what people said of the commit who may deploy, with verification.
 	said said
 }

@@ -1,6 +1,9 @@
 package trust_test
 
 import (
+	"bytes"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -119,6 +122,71 @@ func TestAHistoryThatIsTooLargeWaitsForAnOperator(t *testing.T) {
 			w.admit(nil, deployed...)
 		})
 	}
+}
+
+// Neither what came before a commit, nor a tag that others push on it, is its fault: it counts
+// by its own signature, however large they are.
+func TestACommitCountsWhateverIsBelowItOrPointsToIt(t *testing.T) {
+	for name, c := range map[string]struct {
+		prepare    func(w *world)
+		push       func(w *world)
+		remembered bool
+	}{
+		"a large history": {
+			func(w *world) { w.gate.Merges = trust.ExactMerges },
+			func(w *world) {
+				w.repo.Commit("main", map[string]string{"a": "1"}, strings.Repeat("x", 5<<20))
+				w.signed("main", "2")
+			}, false,
+		},
+		"a large tag": {
+			func(w *world) { w.gate.Tags = "v*" },
+			func(w *world) { w.signed("main", "2"); w.largeTag("v9") }, false,
+		},
+		"a large tag, above an accepted commit": {
+			func(w *world) { w.gate.Tags = "v*" },
+			func(w *world) { w.signed("main", "2"); w.largeTag("v9") }, true,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.signed("main", "1")
+			if c.remembered {
+				w.admit(nil)
+			}
+			c.prepare(w)
+			c.push(w)
+			w.admit(nil)
+		})
+	}
+}
+
+// A tag that is too large may hide those that count: it says so, and removing it helps.
+func TestALargeTagThatHidesAnotherIsNamedAndCanBeRemoved(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.gate.Tags = "v*"
+	w.commit("main", "1")
+	w.repo.SignTag("v1", "main", w.alice, then)
+	w.largeTag("v9")
+	w.admit(trust.ErrRefused)
+	_, err := w.gate.Admit(t.Context(), w.store, gitrepo.Hash(w.repo.Hash("main")), nil)
+	if err == nil || !strings.Contains(err.Error(), "too large") {
+		t.Errorf("%v", err)
+	}
+	w.repo.Git("tag", "-d", "v9")
+	w.admit(nil)
+}
+
+// largeTag tags main with more than is looked at.
+func (w *world) largeTag(name string) {
+	w.t.Helper()
+	file := filepath.Join(w.t.TempDir(), "message")
+	if err := os.WriteFile(file, bytes.Repeat([]byte("x"), 5<<20), 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+	w.repo.Git("tag", "-a", "-F", file, name, "main")
 }
 
 // A signature binds no branch: where that matters, keys that deploy sign tags and no commits.

@@ -1,9 +1,11 @@
 package trust
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	stdsync "sync"
 	"time"
@@ -68,8 +70,8 @@ type Gate struct {
 	mu stdsync.Mutex
 	// seen is the commit that was looked at last, so that a refused one is fetched once.
 	seen *gitrepo.Lineage
-	// from is what its ancestors were fetched up to, and cut why they were not: there are
-	// more than are looked at.
+	// from is what its ancestors were fetched up to, and cut why they, or its tags, were not:
+	// they are more than is looked at.
 	from gitrepo.Hash
 	cut  error
 	// bad is a commit that cannot be read, above the one that was accepted then.
@@ -155,22 +157,37 @@ func (g *Gate) lineage(ctx context.Context, store *gitrepo.Store, tip, from gitr
 	if g.seen != nil && g.seen.Tip.Hash == tip && g.from == from && g.Tags == "" {
 		return g.seen, nil
 	}
-	opts := gitrepo.InspectOptions{Known: from, Tags: g.Tags}
-	if g.Merges != "" {
-		opts.Depth = forgeDepth
-	}
-	lineage, err := store.Inspect(ctx, tip, opts)
-	var cut error
-	if from != "" && errors.Is(err, gitrepo.ErrTooLarge) {
-		// What lies between is: the commit itself can still be looked at.
-		cut, opts.Known = err, ""
+	var lineage *gitrepo.Lineage
+	var cut, err error
+	for _, opts := range g.views(from) {
 		lineage, err = store.Inspect(ctx, tip, opts)
+		if !errors.Is(err, gitrepo.ErrTooLarge) {
+			break
+		}
+		cut = cmp.Or(cut, err)
 	}
 	if err != nil {
 		return nil, err
 	}
 	g.seen, g.from, g.cut = lineage, from, cut
 	return lineage, nil
+}
+
+// views are what is looked at with a commit, most of it first. Others push its tags, and what
+// lies between it and the accepted one may have any size: neither is the commit's fault, so
+// where it is too large the commit is looked at without.
+func (g *Gate) views(from gitrepo.Hash) []gitrepo.InspectOptions {
+	all := gitrepo.InspectOptions{Known: from, Tags: g.Tags}
+	if g.Merges != "" {
+		all.Depth = forgeDepth
+	}
+	views := []gitrepo.InspectOptions{all}
+	for _, less := range []gitrepo.InspectOptions{{Known: from, Depth: all.Depth}, {Depth: all.Depth, Tags: g.Tags}, {}} {
+		if !slices.Contains(views, less) {
+			views = append(views, less)
+		}
+	}
+	return views
 }
 
 // signer says who answers for the tip: who signed it, or a tag of it, or the forge that
@@ -246,6 +263,10 @@ func (g *Gate) forge(keys Keys, lineage *gitrepo.Lineage, known bool) (signature
 // advice says what to do about a commit that nobody signed.
 func (g *Gate) advice() string {
 	text := "nothing is changed: push a commit that is signed with an allowed key (git commit -S)"
+	if g.cut != nil {
+		// In words alone: it may be another one the next time.
+		text = fmt.Sprintf("not all that belongs to it could be looked at (%s): %s", g.cut.Error(), text)
+	}
 	if g.Tags != "" {
 		text += ", or a signed tag of this one that matches " + g.Tags + " (git tag -s)"
 	}
