@@ -160,7 +160,8 @@ func Faulty(err error) bool {
 	return errors.As(err, &broken) || Forever(err) || errors.Is(err, ErrBroken) || errors.Is(err, ErrObjectMissing) || errors.Is(err, errPack)
 }
 
-// refsError is an [ErrTooLarge] about the references of a repo: somebody may remove some.
+// refsError is an [ErrTooLarge] about the references of a repo, of which somebody may remove
+// some, or about where the server says that a history ends.
 type refsError struct{ error }
 
 // Unwrap returns what is wrong with them.

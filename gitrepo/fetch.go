@@ -28,6 +28,9 @@ const (
 	// withoutFilter is how long all is fetched from a server that did not give what it had
 	// left out.
 	withoutFilter = time.Hour
+	// maxEnds bounds at how many commits the history in a store may end, however many answers
+	// said so: they are all read for the next one.
+	maxEnds = 20_000
 	// withoutFiles leaves out all files, which are asked for by their hashes then.
 	withoutFiles = "blob:none"
 )
@@ -235,6 +238,9 @@ func addShallow(into storage.Storer, shallow []string) error {
 			seen[hash] = true
 			known = append(known, hash)
 		}
+	}
+	if len(known) > maxEnds {
+		return aboutRefs(fmt.Errorf("what the remote says of its history is %w: it ends at more than %d commits", ErrTooLarge, maxEnds))
 	}
 	return explainDisk(into, into.SetShallow(known))
 }
