@@ -8,7 +8,7 @@ GITEA_VERSION := $(shell awk '/code.gitea.io\/gitea v/ {print $$2}' e2e/forge/go
 GITEA       := .tools/bin/gitea-$(GITEA_VERSION)
 FUZZTIME    ?= 3s
 BENCHTIME   ?= 10x
-TESTTIMEOUT ?= 45m
+TESTTIMEOUT ?= 60m
 CA_FILE     ?= /etc/ssl/certs/ca-certificates.crt
 GOTESTFLAGS ?=
 
