@@ -21,7 +21,7 @@ const (
 	// searched for alone, as programs quote one line of a key.
 	minLineBytes = 12
 	// maxLines bounds how many parts of a secret are searched for: each has many forms.
-	maxLines = 4000
+	maxLines = 1000
 	// prefixBytes is by how many bytes the forms of secrets are found.
 	prefixBytes = 4
 	// maxTries bounds how often a cut secret is looked for where it repeats itself.
