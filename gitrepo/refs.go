@@ -11,7 +11,6 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/transport"
 
-	"github.com/gitsync/gitsync/gitrepo/protocol"
 	"github.com/gitsync/gitsync/internal/panics"
 )
 
@@ -25,9 +24,6 @@ func (h Hash) Short() string {
 	}
 	return string(h)
 }
-
-// IsComplete says whether it is a whole name of an object: 40 hexadecimal digits.
-func (h Hash) IsComplete() bool { return protocol.IsHash(string(h)) }
 
 func (h Hash) git() plumbing.Hash { return plumbing.NewHash(string(h)) }
 

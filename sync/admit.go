@@ -112,7 +112,7 @@ func (c *cycle) claimed(ctx context.Context) ([]gitrepo.Hash, error) {
 	})
 	var claimed []gitrepo.Hash
 	for _, record := range records {
-		if hash := gitrepo.Hash(record.SourceCommit); hash.IsComplete() && !slices.Contains(claimed, hash) {
+		if hash := gitrepo.Hash(record.SourceCommit); commitForm.MatchString(string(hash)) && !slices.Contains(claimed, hash) {
 			claimed = append(claimed, hash)
 		}
 	}

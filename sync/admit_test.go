@@ -258,3 +258,26 @@ func TestARecordOfNoCommitRefusesNone(t *testing.T) {
 	}
 	w.runs("web", "app:2")
 }
+
+// What lies between may be more than is looked at: the error says who can let it be, and how.
+func TestAHistoryThatIsTooLargeAboveWhatRunsWaitsForAnOperator(t *testing.T) {
+	t.Parallel()
+	w, k := newSignedWorld(t)
+	w.signed(k, map[string]string{web1: web("app:1")}, "One")
+	w.cycle()
+	w.commit(map[string]string{"README.md": "1"}, strings.Repeat("x", 5<<20))
+	w.signed(k, map[string]string{web1: web("app:2")}, "Two")
+	w.repo.DeleteBranch("gitsync/state")
+	w.opts.DataDir, w.opts.Memory, w.opts.Verify.Memory = t.TempDir(), nil, nil
+	w.open(w.repo.Dir)
+	r := w.fail()
+	if h := hostNamed(t, r, "web1"); !errors.Is(h.Err, trust.ErrRewind) || sync.React(h.Err) != sync.NeedsPerson || !strings.Contains(h.Err.Error(), "--allow-rewind") {
+		t.Errorf("%v", problems(r))
+	}
+	w.runs("web", "app:1")
+	w.opts.Verify.AllowRewind = true
+	w.open(w.repo.Dir)
+	w.wait(time.Hour)
+	w.cycle()
+	w.runs("web", "app:2")
+}

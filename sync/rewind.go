@@ -2,6 +2,7 @@ package sync
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -30,6 +31,10 @@ func (c *cycle) checkHistory(ctx context.Context, h *HostResult) error {
 	defer cancel()
 	for _, from := range labelledCommits(h.Current) {
 		built, err := c.builtOn(ctx, commit.Hash, from)
+		if errors.Is(err, gitrepo.ErrTooLarge) {
+			return fmt.Errorf("commit %s is not deployed on host %s: %w, as far as can be seen: containers there came from commit %s, and what lies between cannot be looked at: %w: nothing is changed there: see that 'git merge-base --is-ancestor %s %s' succeeds, and accept it with --allow-rewind, once",
+				commit.Hash.Short(), h.Name, trust.ErrRewind, from.Short(), err, from.Short(), commit.Hash.Short())
+		}
 		if err != nil {
 			return fmt.Errorf("find out whether commit %s was built on %s, which host %s runs: %w", commit.Hash.Short(), from.Short(), h.Name, err)
 		}

@@ -29,7 +29,7 @@ type Budget struct {
 	// Trees is how many bytes all trees may have: whoever goes through a commit reads them all,
 	// and holds those that are nested in memory.
 	Trees int64
-	// Kept is how many bytes [Read] may hold, with some hundred more for each object.
+	// Kept is how many bytes [Read] may hold, of which each object takes 400 beside its content.
 	Kept int64
 }
 
