@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/gitsync/gitsync/container"
 	"github.com/gitsync/gitsync/container/types"
@@ -99,7 +98,7 @@ func newEngineCell(t *testing.T, engine *docker.Runtime, objects *corpus, name, 
 
 // removeAll removes what the cell made, whatever it was.
 func (c *corpusCell) removeAll(t *testing.T, engine *docker.Runtime) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	rows, err := c.list()
 	if err != nil {

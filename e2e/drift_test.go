@@ -66,7 +66,7 @@ func (b *driftBench) spec(key string, change func(*types.ContainerConfig)) *cont
 			Config:  types.ContainerConfig{Name: b.name + "-" + key, Image: b.image, StopTimeout: types.Duration(time.Second)},
 			Runtime: container.RuntimeConfig{Docker: &docker.Config{}},
 		},
-		Host: host.Host{DirectConfig: &direct.Config{}}, Update: &container.Update{Monitor: 1},
+		Host: host.Host{DirectConfig: &direct.Config{}}, Update: &container.Update{Monitor: 1, Timeout: types.Duration(patience)},
 	}
 	change(&m.Container.Config)
 	return m

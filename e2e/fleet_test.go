@@ -119,7 +119,7 @@ func (f *fleet) daemon() *fleetLog {
 	}
 	f.t.Cleanup(func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
-		kill := time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() })
+		kill := time.AfterFunc(patience, func() { _ = cmd.Process.Kill() })
 		defer kill.Stop()
 		if err := cmd.Wait(); err != nil {
 			f.t.Errorf("gitsync run: %v", err)
@@ -151,7 +151,7 @@ func (l *fleetLog) String() string {
 
 func (f *fleet) eventually(what string, done func() bool) {
 	f.t.Helper()
-	deadline := time.After(4 * time.Minute)
+	deadline := time.After(patience)
 	ticker := time.NewTicker(100 * time.Millisecond)
 	defer ticker.Stop()
 	for !done() {

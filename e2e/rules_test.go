@@ -210,7 +210,7 @@ func validate(t *testing.T, image string, settings map[string]any) layout.Mistak
 
 // ask creates a container, and starts it where that is asked for. Nothing of it stays.
 func ask(engine *docker.Runtime, config *types.ContainerConfig, start bool) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	id, err := engine.Create(ctx, config)
 	if err != nil {

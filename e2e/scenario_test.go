@@ -28,6 +28,10 @@ import (
 	"github.com/gitsync/gitsync/runtime/docker"
 )
 
+// patience bounds what is waited for: it ends a test that hangs, and is never reached
+// because a machine or its engine is slow.
+const patience = 5 * time.Minute
+
 // scenario is one run of the binary's life with a repo and an engine.
 type scenario struct {
 	t      *testing.T
@@ -105,7 +109,7 @@ func newScenarioOn(t *testing.T, transport string, engine *docker.Runtime, dir s
 
 // noteVolumes remembers the volumes without a name, which outlive their containers.
 func (s *scenario) noteVolumes() {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	rows, err := s.engine.List(ctx, map[string]string{container.LabelHost: s.name})
 	if err != nil {
@@ -123,7 +127,7 @@ func (s *scenario) noteVolumes() {
 }
 
 func (s *scenario) removeVolumes() {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	for volume := range s.volumes {
 		if err := s.engine.RemoveVolume(ctx, volume); err != nil {
@@ -219,7 +223,7 @@ func (s *scenario) gitsync(args ...string) (int, string) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(s.t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, built, append(args, s.args...)...)
 	cmd.Env = append(os.Environ(), s.env...)
@@ -281,7 +285,7 @@ func (s *scenario) get(port int, path string) string {
 
 // remove stops and removes a container that the test made.
 func (s *scenario) remove(id string) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	_ = s.engine.Stop(ctx, id)
 	if err := s.engine.Delete(ctx, id); err != nil && !errors.Is(err, runtime.ErrNotFound) {
@@ -292,7 +296,7 @@ func (s *scenario) remove(id string) {
 // eventually waits, with a bound, until the condition holds.
 func (s *scenario) eventually(what string, condition func() bool, last *string) {
 	s.t.Helper()
-	deadline := time.NewTimer(30 * time.Second)
+	deadline := time.NewTimer(patience)
 	defer deadline.Stop()
 	ticker := time.NewTicker(20 * time.Millisecond)
 	defer ticker.Stop()

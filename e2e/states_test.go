@@ -58,8 +58,10 @@ func isIn(status string) func(types.ContainerDetails) bool {
 func restartsAgain(now types.ContainerDetails) bool { return now.Restarts > 0 }
 
 func checked(m *container.HostConfiguredContainer) {
+	// An exec costs an engine more than anything else here: dozens of them, each second,
+	// leave it no time for the rest.
 	m.Container.Config.Healthcheck = &types.Healthcheck{
-		Test: []string{"CMD", "/probe", "check"}, Interval: types.Duration(300 * time.Millisecond), Retries: 3,
+		Test: []string{"CMD", "/probe", "check"}, Interval: types.Duration(15 * time.Second), Retries: 1,
 	}
 }
 
@@ -111,7 +113,7 @@ type cell struct {
 
 func (m *matrix) spec(c *cell, image, content string, more adjustment) *container.HostConfiguredContainer {
 	s := m.stage.spec(m.images[image])
-	s.Container.Config.Name = c.name
+	s.Container.Config.Name, s.Update.Timeout = c.name, types.Duration(patience)
 	if acts[c.act].restarts {
 		s.ConfigFiles = map[string]string{m.file(c): content}
 	}
@@ -182,7 +184,7 @@ func (m *matrix) run() {
 			s := m.spec(c, image, content, act.change)
 			if act.fails || act.restarts && oldStates[c.state].sick {
 				// It ends as soon as the failure is seen, which takes a loaded machine a while.
-				s.Update.Monitor = types.Duration(30 * time.Second)
+				s.Update.Monitor = types.Duration(patience)
 			}
 			return s
 		}))
@@ -364,7 +366,7 @@ func (m *matrix) details(id string) types.ContainerDetails {
 // eventually waits, with a bound, until a container is as wanted.
 func (m *matrix) eventually(what, id string, want func(types.ContainerDetails) bool) {
 	m.t.Helper()
-	deadline := time.NewTimer(30 * time.Second)
+	deadline := time.NewTimer(patience)
 	defer deadline.Stop()
 	ticker := time.NewTicker(50 * time.Millisecond)
 	defer ticker.Stop()

@@ -68,7 +68,7 @@ func runWith(t *testing.T, repo *gittest.Repo, opts runOptions) <-chan logLine {
 // await returns the next line with a message that begins so.
 func await(t *testing.T, lines <-chan logLine, message, subject string) logLine {
 	t.Helper()
-	timeout := time.NewTimer(30 * time.Second)
+	timeout := time.NewTimer(2 * time.Minute)
 	defer timeout.Stop()
 	for {
 		select {

@@ -19,12 +19,18 @@ import (
 	"github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/client"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/gitsync/gitsync/runtime/docker"
 )
 
-// cleanupTimeout bounds the removal of what a test made.
-const cleanupTimeout = 2 * time.Minute
+const (
+	// cleanupTimeout bounds the removal of one thing that a test made: an engine that
+	// others keep busy takes its time.
+	cleanupTimeout = 5 * time.Minute
+	// cleanupParallel is how many containers are removed at once.
+	cleanupParallel = 4
+)
 
 // Require returns the engine, or skips the test, or fails it where
 // GITSYNC_REQUIRE_DOCKER is set.
@@ -139,12 +145,21 @@ func RemoveLabelled(t testing.TB, engine *docker.Runtime, labels map[string]stri
 		if err != nil {
 			t.Errorf("clean up: %v", err)
 		}
+		var removals errgroup.Group
+		removals.SetLimit(cleanupParallel)
 		for _, row := range rows {
-			_ = engine.Stop(ctx, row.ID)
-			if err := engine.Delete(ctx, row.ID); err != nil {
-				t.Errorf("clean up: %v", err)
-			}
+			removals.Go(func() error {
+				// Each has a bound of its own: there may be dozens.
+				ctx, cancel := context.WithTimeout(context.Background(), cleanupTimeout)
+				defer cancel()
+				_ = engine.Stop(ctx, row.ID)
+				if err := engine.Delete(ctx, row.ID); err != nil {
+					t.Errorf("clean up: %s: %v", row.Name, err)
+				}
+				return nil
+			})
 		}
+		_ = removals.Wait()
 	})
 }
 

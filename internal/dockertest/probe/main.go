@@ -80,7 +80,7 @@ func port() string {
 
 // check is the health check.
 func check() int {
-	client := &http.Client{Timeout: time.Second}
+	client := &http.Client{Timeout: 20 * time.Second}
 	response, err := client.Get("http://127.0.0.1:" + port() + "/health")
 	if err != nil {
 		fmt.Println(err)
