@@ -90,7 +90,7 @@ lint: $(GOLANGCI) ## golangci-lint, gofmt, go.mod tidy and verified
 		[ -z "$$files" ] || { echo "run gofmt -w on:" $$files >&2; exit 1; }
 	go mod tidy -diff
 	go mod verify
-	cd e2e/forge && go list -deps ./... >/dev/null # what the main module raises, that one must too
+	cd e2e/forge && go list -deps -test ./... >/dev/null # what the main module raises, that one must too
 	$(GOLANGCI) config verify
 	$(GOLANGCI) run --allow-parallel-runners ./...
 
