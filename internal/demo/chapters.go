@@ -60,6 +60,9 @@ func (d *tour) makeRepo(ctx context.Context) error {
 		return err
 	}
 	d.print(data)
+	d.say("Its config files are below %s, where the default policy allows none:\nhere is one that does.", d.dir)
+	d.show("cat", d.policy())
+	d.print([]byte(allow))
 	if err := d.git(ctx, d.dir, "init", "--quiet", "--bare", "-b", "main", d.remote()); err != nil {
 		return err
 	}
