@@ -40,7 +40,7 @@ func TestDaemon(t *testing.T) {
 		if err != nil {
 			t.Errorf("the daemon ended with %v:\n%s", err, &log)
 		}
-	case <-time.After(patience):
+	case <-time.After(30 * time.Second):
 		_ = daemon.Process.Kill()
 		t.Fatal("the daemon does not end")
 	}

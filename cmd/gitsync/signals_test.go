@@ -68,7 +68,7 @@ func (d *daemon) stops(t *testing.T, signal os.Signal) {
 		if err != nil {
 			t.Errorf("it ended with %v", err)
 		}
-	case <-time.After(2 * time.Minute):
+	case <-time.After(30 * time.Second):
 		t.Fatalf("%v does not end it", signal)
 	}
 }
