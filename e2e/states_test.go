@@ -113,7 +113,9 @@ type cell struct {
 
 func (m *matrix) spec(c *cell, image, content string, more adjustment) *container.HostConfiguredContainer {
 	s := m.stage.spec(m.images[image])
-	s.Container.Config.Name, s.Update.Timeout = c.name, types.Duration(patience)
+	s.Container.Config.Name = c.name
+	// Longer than it must run where it is to fail: what runs on is ready, and no failure.
+	s.Update.Timeout = types.Duration(2 * patience)
 	if acts[c.act].restarts {
 		s.ConfigFiles = map[string]string{m.file(c): content}
 	}

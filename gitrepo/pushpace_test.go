@@ -98,7 +98,7 @@ func pushQuickly(t *testing.T, method string, size int, serve http.HandlerFunc) 
 	select {
 	case err := <-done:
 		return err
-	case <-time.After(2 * time.Minute):
+	case <-time.After(20 * time.Second):
 		t.Fatal("the push goes on")
 	}
 	return nil

@@ -276,7 +276,7 @@ func wantLeftInTime(t *testing.T, remote *gitrepo.Remote) {
 		if !errors.Is(err, gitrepo.ErrUnreachable) {
 			t.Errorf("refs: %v, want ErrUnreachable", err)
 		}
-	case <-time.After(2 * time.Minute):
+	case <-time.After(20 * time.Second):
 		t.Fatal("refs does not obey its context")
 	}
 }

@@ -69,7 +69,7 @@ func TestRunPollsUntilItIsStopped(t *testing.T) {
 		if err != nil {
 			t.Errorf("run: %v", err)
 		}
-	case <-time.After(2 * time.Minute):
+	case <-time.After(20 * time.Second):
 		t.Fatal("run does not stop")
 	}
 }
